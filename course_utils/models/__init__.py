@@ -1,0 +1,5 @@
+"""One architecture per file; logits out; nothing but torch."""
+
+from course_utils.models.autoencoder import Autoencoder
+
+__all__ = ["Autoencoder"]

@@ -1,0 +1,74 @@
+"""The vanilla autoencoder: fully connected layers down to a code, and up again."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU, "none": nn.Identity}
+OUTPUTS = ("sigmoid", "tanh")
+
+
+class Autoencoder(nn.Module):
+    """Images x (B, C, H, W) in [0, 1] -> logits (B, C, H, W) and codes z (B, Z).
+
+    Args:
+        widths: units of the encoder's hidden layers, from the image inwards; the decoder mirrors
+            them.
+        code_dim: numbers in a code (Z).
+        activation: between layers: "relu", "tanh", "gelu", or "none" for a linear network.
+        output: what turns logits into pixels: "sigmoid", or "tanh" moved from [-1, 1] to [0, 1].
+        image_shape: (C, H, W) of one image.
+
+    Source: Hinton and Salakhutdinov, Science 313 (2006), without the layer-wise pretraining.
+    """
+
+    def __init__(
+        self,
+        widths: tuple[int, ...] = (128, 64, 12),
+        code_dim: int = 3,
+        activation: str = "relu",
+        output: str = "sigmoid",
+        image_shape: tuple[int, int, int] = (1, 28, 28),
+    ):
+        super().__init__()
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"activation {activation!r}; choose one of {', '.join(ACTIVATIONS)}")
+        if output not in OUTPUTS:
+            raise ValueError(f"output {output!r}; choose one of {', '.join(OUTPUTS)}")
+        sizes = (math.prod(image_shape), *widths, code_dim)
+        self.code_dim, self.output = code_dim, output
+        self.encoder = nn.Sequential(nn.Flatten(), *mlp(sizes, activation))
+        self.decoder = nn.Sequential(*mlp(sizes[::-1], activation), nn.Unflatten(1, image_shape))
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the codes z (B, Z) of images x (B, C, H, W)."""
+        return self.encoder(x)
+
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        """Return the logits (B, C, H, W) of codes z (B, Z)."""
+        return self.decoder(z)
+
+    def pixels(self, logits: torch.Tensor) -> torch.Tensor:
+        """Turn logits into pixels in [0, 1]."""
+        if self.output == "tanh":
+            return (logits.tanh() + 1) / 2
+        return logits.sigmoid()
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        z = self.encode(x)
+        return self.decode(z), z
+
+    def reconstruct(self, x: torch.Tensor) -> torch.Tensor:
+        """Return what is left of images x (B, C, H, W) after the code, in [0, 1]."""
+        return self.pixels(self.decode(self.encode(x)))
+
+
+def mlp(sizes: tuple[int, ...], activation: str) -> list[nn.Module]:
+    """Return linear layers from sizes[0] to sizes[-1] with the activation between them."""
+    layers: list[nn.Module] = []
+    for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
+        layers += [nn.Linear(n_in, n_out), ACTIVATIONS[activation]()]
+    return layers[:-1]  # nothing after the last: a code, or logits

@@ -1,0 +1,180 @@
+"""The training loop of everything that has one loss.
+
+It is fast for plain reasons: the data rests on the device, nothing asks the device for a number
+during a step, and the optimizer updates all parameters in one fused operation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+from tqdm.auto import tqdm
+
+from course_utils import checkpoint as checkpoints
+from course_utils import runtime
+from course_utils.data.batches import Batches
+from course_utils.runtime import CourseError
+
+CHECK_EVERY = 100  # steps between two looks at the loss: each look makes the device wait
+
+LossFn = Callable[[nn.Module, torch.Tensor, torch.Tensor], dict[str, torch.Tensor]]
+
+
+class Interrupted(CourseError):
+    """Training was stopped by hand; finished epochs are kept."""
+
+
+class Diverged(CourseError):
+    """The loss is no longer a number; the last good checkpoint is kept."""
+
+
+def fit(
+    model: nn.Module,
+    loss_fn: LossFn,
+    train: Batches,
+    val: Batches | None = None,
+    *,
+    epochs: int,
+    optimizer: torch.optim.Optimizer,
+    scheduler=None,
+    precision: str = "float32",
+    checkpoint: Path | None = None,
+    resume: bool = False,
+    run: dict | None = None,
+    on_epoch: Callable[[dict], None] | None = None,
+    progress: bool | None = None,
+) -> list[dict]:
+    """Train `model` in place and return its history: one dict of means per epoch.
+
+    Args:
+        model: on the device of the batches, in the memory format to train in.
+        loss_fn: `loss_fn(model, x, y)` -> dict of scalars per image; "loss" is minimised.
+        train, val: batches on the device; `val` is scored after each epoch.
+        epochs: passes over `train` in all, those before a resume included.
+        optimizer, scheduler: the scheduler, if any, steps after every batch.
+        precision: "float32", or "bf16" for autocast of the forward pass.
+        checkpoint: file written after every epoch; an interrupted epoch is discarded.
+        resume: continue from `checkpoint`; the result is the same, bit for bit, as without
+            the interruption (same machine, versions and number of threads).
+        run: JSON-able; kept in the checkpoint as the name of what is being trained.
+        on_epoch: called with each new row of the history.
+        progress: show a bar; None shows one where output is a terminal.
+
+    Raises Diverged when the loss is NaN or infinite, Interrupted on Ctrl-C, CourseError when the
+    checkpoint cannot be read or written.
+    """
+    history: list[dict] = []
+    if resume and checkpoint is not None:
+        history = checkpoints.load_training(checkpoint, model, optimizer, scheduler)["history"]
+    hidden = None if progress is None else not progress
+    bar = tqdm(range(len(history), epochs), initial=len(history), total=epochs, unit="epoch",
+               disable=hidden)  # fmt: skip
+    try:
+        for epoch in bar:
+            train.epoch = epoch
+            means = train_epoch(model, loss_fn, train, optimizer, scheduler, precision, epoch)
+            row = {"epoch": epoch + 1} | prefix(means, "train_")
+            if val is not None:
+                row |= prefix(evaluate(model, loss_fn, val), "val_")
+            if checkpoint is not None:
+                info = {"history": [*history, row], "run": run}
+                checkpoints.save_training(checkpoint, model, optimizer, scheduler, info)
+            history.append(row)  # once it is safe
+            bar.set_postfix(loss=f"{row['train_loss']:.2f}")
+            if on_epoch:
+                on_epoch(row)
+    except KeyboardInterrupt:
+        raise Interrupted(interruption(len(history), checkpoint)) from None
+    return history
+
+
+def train_epoch(model, loss_fn, train, optimizer, scheduler, precision, epoch) -> dict[str, float]:
+    """Make one pass over `train`; return the means of the loss terms over its images."""
+    model.train()
+    device = train.x.device
+    totals = RunningMeans()
+    for step, (x, y) in enumerate(train):
+        with runtime.autocast(device, precision):
+            terms = loss_fn(model, x, y)
+        optimizer.zero_grad(set_to_none=True)
+        terms["loss"].backward()
+        optimizer.step()
+        if scheduler is not None:
+            scheduler.step()
+        totals.add(terms, len(x))
+        if step % CHECK_EVERY == CHECK_EVERY - 1:
+            refuse_nan(totals, epoch, step)
+    refuse_nan(totals, epoch, step)
+    return totals.result()
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, loss_fn: LossFn, batches: Batches) -> dict[str, float]:
+    """Return the mean of every loss term over all images of `batches`, in eval mode.
+
+    A loss that draws random numbers draws the same ones at every call, and those of the training
+    go on as if nothing had been evaluated.
+    """
+    was_training = model.training
+    model.eval()
+    totals = RunningMeans()
+    batches.epoch = 0
+    devices = [batches.x.device] if batches.x.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(0)
+        for x, y in batches:
+            totals.add(loss_fn(model, x, y), len(x))
+    model.train(was_training)
+    return totals.result()
+
+
+class RunningMeans:
+    """Means of loss terms over images, summed on the device: adding a batch waits for nothing."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, torch.Tensor] = {}
+        self.images = 0
+
+    def add(self, terms: dict[str, torch.Tensor], n: int) -> None:
+        """Add the terms (scalars per image) of a batch of `n` images."""
+        for name, term in terms.items():
+            exact = torch.float32 if term.device.type == "mps" else torch.float64
+            self.sums[name] = self.sums.get(name, 0) + term.detach().to(exact) * n
+        self.images += n
+
+    def result(self) -> dict[str, float]:
+        """Return the means as floats."""
+        return {name: float(total) / self.images for name, total in self.sums.items()}
+
+
+def prefix(row: dict[str, float], with_: str) -> dict[str, float]:
+    """Return the row with every name led by `with_`."""
+    return {with_ + name: value for name, value in row.items()}
+
+
+def refuse_nan(totals: RunningMeans, epoch: int, step: int) -> None:
+    """Raise Diverged when the sum of the losses is NaN or infinite."""
+    total = float(totals.sums["loss"])
+    if not math.isfinite(total):
+        raise Diverged(
+            f"the loss became {total} in epoch {epoch + 1}, by step {step + 1}; the last good "
+            "checkpoint is kept. Lower the learning rate, or look at the data for bad pixels"
+        )
+
+
+def interruption(finished: int, checkpoint: Path | None) -> str:
+    """Return what to tell someone who pressed Ctrl-C."""
+    if checkpoint is None:
+        return f"stopped by hand after {finished} finished epochs; no checkpoint was asked for"
+    kept = f"{finished} finished epochs are kept in {checkpoint.parent}" if finished else (
+        "no epoch was finished, nothing is kept")  # fmt: skip
+    return f"stopped by hand; {kept}; repeat the command with --resume to go on"
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Return the number of trainable numbers in `model`."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
