@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU, "none": nn.Identity}
-OUTPUTS = ("sigmoid", "tanh")
+OUTPUTS = ("sigmoid", "tanh", "linear")
 
 
 class Autoencoder(nn.Module):
@@ -19,7 +19,8 @@ class Autoencoder(nn.Module):
             them.
         code_dim: numbers in a code (Z).
         activation: between layers: "relu", "tanh", "gelu", or "none" for a linear network.
-        output: what turns logits into pixels: "sigmoid", or "tanh" moved from [-1, 1] to [0, 1].
+        output: what turns logits into pixels: "sigmoid", "tanh" moved from [-1, 1] to [0, 1],
+            or "linear" for pixels as they come, which may leave [0, 1].
         image_shape: (C, H, W) of one image.
 
     Source: Hinton and Salakhutdinov, Science 313 (2006), without the layer-wise pretraining.
@@ -55,7 +56,7 @@ class Autoencoder(nn.Module):
         """Turn logits into pixels in [0, 1]."""
         if self.output == "tanh":
             return (logits.tanh() + 1) / 2
-        return logits.sigmoid()
+        return logits if self.output == "linear" else logits.sigmoid()
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         z = self.encode(x)
