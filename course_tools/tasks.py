@@ -1,0 +1,297 @@
+"""The commands behind `make`: `python3 course_tools/tasks.py TASK [ARGUMENTS]`.
+
+Standard library only, and in the words of Python 3.8, so that it runs on a bare machine, on
+Windows too, and can say which Python is missing. Everything else runs in .venv, which holds what
+a lock file in requirements/ names, and is made, and remade when the lock changes, on demand.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+VENV = ROOT / ".venv"
+STAMP = VENV / "course-locks.json"  # which lock files .venv holds, by their hashes
+SITE = ROOT / "_build" / "html"
+SUPPORTED = ((3, 11), (3, 12), (3, 13))
+UV = "uv==0.9.9"  # compiles the locks; nothing else needs it
+
+
+class TaskFailed(Exception):
+    """Something a person has to mend; the message says what."""
+
+
+# -------------------------------------------------------------------------------- environment
+
+
+def venv_python():
+    """Return the path of the Python inside .venv, whether it is there or not."""
+    return VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def run(command, status=False, **settings):
+    """Run a command in the clone and show its output; stop when it fails.
+
+    With `status`, return its exit status instead of stopping. `env` adds to the environment.
+    """
+    env = {**os.environ, "PYTHONUTF8": "1", **settings.pop("env", {})}
+    done = subprocess.run([str(word) for word in command], cwd=str(ROOT), env=env, **settings)
+    if status:
+        return done.returncode
+    if done.returncode:
+        raise SystemExit(done.returncode)
+    return 0
+
+
+def version_of(python):
+    """Return (major, minor) of an interpreter, or None when it does not run."""
+    try:
+        answer = subprocess.run(
+            [str(python), "-c", "import sys; print(*sys.version_info[:2])"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
+        )
+        major, minor = answer.stdout.split()
+        return int(major), int(minor)
+    except (OSError, ValueError):
+        return None
+
+
+def find_python():
+    """Return an interpreter that the locks support: the running one, else one on the path."""
+    if sys.version_info[:2] in SUPPORTED and not in_venv():
+        return sys.executable
+    for major, minor in reversed(SUPPORTED):
+        found = shutil.which("python{}.{}".format(major, minor))
+        if found and version_of(found) == (major, minor):
+            return found
+    if sys.version_info[:2] in SUPPORTED:
+        return sys.executable
+    raise TaskFailed(
+        "This is Python {}, and the course needs 3.11, 3.12 or 3.13.\n"
+        "Install one of them, then name it: make book PYTHON=python3.12".format(
+            ".".join(map(str, sys.version_info[:3]))
+        )
+    )
+
+
+def in_venv():
+    """Tell whether the running Python belongs to a virtual environment."""
+    return sys.prefix != sys.base_prefix
+
+
+def digest(name):
+    """Return the hash of a file of the clone, whatever its line endings."""
+    return hashlib.sha256((ROOT / name).read_bytes().replace(b"\r\n", b"\n")).hexdigest()
+
+
+def read_stamp():
+    """Return what .venv is known to hold; nothing when that is not known."""
+    try:
+        return json.loads(STAMP.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def make_venv():
+    """Create .venv unless a usable one is there."""
+    version = version_of(venv_python()) if venv_python().exists() else None
+    if version in SUPPORTED and run([venv_python(), "-m", "pip", "--version"], True, **SILENT) == 0:
+        return
+    python = find_python()
+    print("Creating .venv with {}".format(python), flush=True)
+    if run([python, "-m", "venv", "--clear", VENV], status=True):
+        raise TaskFailed(
+            "The environment .venv could not be created.\n"
+            "On Debian and Ubuntu its module is a package: sudo apt install python3-venv"
+        )
+
+
+SILENT = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+
+
+def pip_install(*arguments):
+    """Install with .venv's pip: quietly unless someone watches."""
+    quiet = [] if sys.stdout.isatty() else ["--quiet"]
+    pip = [venv_python(), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+    run([*pip, *quiet, *arguments])
+
+
+def ensure(lock):
+    """Make .venv hold everything in requirements/LOCK.txt; instant when its stamp says so.
+
+    course.txt names all that book.txt names, at the same versions: with it, both are there.
+    """
+    held = {"course": digest("requirements/course.txt"), "package": digest("pyproject.toml")}
+    wanted = held if lock == "course" else {"book": digest("requirements/book.txt")}
+    stamp = read_stamp()
+    if venv_python().exists() and all(stamp.get(key) == wanted[key] for key in wanted):
+        return
+    make_venv()
+    print("Installing requirements/{}.txt into .venv".format(lock), flush=True)
+    if lock == "course":
+        print("(with PyTorch: up to 3 GB to download the first time)", flush=True)
+    pip_install("--only-binary", ":all:", "--require-hashes", "-r", "requirements/%s.txt" % lock)
+    if lock == "course":
+        pip_install("--no-deps", "--no-build-isolation", "--editable", ".")
+        wanted["book"] = digest("requirements/book.txt")
+    STAMP.write_text(json.dumps({**stamp, **wanted}, indent=1), encoding="utf-8")
+
+
+# -------------------------------------------------------------------------------------- tasks
+
+
+def book(arguments):
+    """build the book into _build/html and check its pages"""
+    ensure("book")
+    run([venv_python(), "-m", "course_tools.book", *arguments])
+
+
+def serve(arguments):
+    """show the book in a browser from a server on this machine"""
+    if not (SITE / "index.html").is_file():
+        book([])
+    port = arguments or ["8000"]
+    print("Open http://127.0.0.1:{} (Ctrl-C stops the server)".format(port[0]), flush=True)
+    try:
+        run([sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "-d", SITE, *port])
+    except KeyboardInterrupt:
+        print()
+
+
+def test(arguments):
+    """run the quick tests: package, notebooks, book, pages"""
+    ensure("course")
+    build_if_stale()
+    pytest("not slow", [*notebooks(), *arguments])
+
+
+def test_all(arguments):
+    """run every test, with real data where there are any and with drawn data; then the mutants"""
+    ensure("course")
+    build_if_stale()
+    modes = ["real", "drawn"] if has_real_data() else ["drawn"]
+    failed = []
+    for number, mode in enumerate(modes):
+        # the second time, only what the data can change
+        chosen = "not slow and not browser and not book" if number else ""
+        print("\nTests on {} data".format(mode), flush=True)
+        if pytest(chosen, [*notebooks(), *arguments], mode, status=True):
+            failed.append("the tests on {} data".format(mode))
+    if run([venv_python(), "-m", "course_tools.mutants"], status=True):
+        failed.append("the mutants")
+    if failed:
+        raise TaskFailed("Failed: {}".format(", ".join(failed)))
+
+
+def mutants(arguments):
+    """plant faults in the package and show that a test catches each"""
+    ensure("course")
+    run([venv_python(), "-m", "course_tools.mutants", *arguments])
+
+
+def lint(arguments):
+    """check the code's style with ruff"""
+    ensure("course")
+    check = run([venv_python(), "-m", "ruff", "check", *arguments], status=True)
+    form = run([venv_python(), "-m", "ruff", "format", "--check", *arguments], status=True)
+    if check or form:
+        raise TaskFailed("To mend most of it: .venv python -m ruff check --fix, ruff format")
+
+
+def locks(arguments):
+    """compile requirements/*.txt from pyproject.toml (add --upgrade for newer versions)"""
+    uv = find_uv()
+    common = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-annotate"]
+    common += ["--no-header", "--no-emit-index-url", "--quiet", *arguments]
+    groups = [word for name in ("book", "test", "build") for word in ("--group", name)]
+    compile_lock = [*uv, "pip", "compile", *common]
+    run([*compile_lock, "pyproject.toml", *groups, "-o", "requirements/course.txt"])
+    # the book's lock takes the course's versions: one is always a part of the other
+    limits = ["--constraints", "requirements/course.txt"]
+    run([*compile_lock, *limits, "--group", "pyproject.toml:book", "-o", "requirements/book.txt"])
+    print("requirements/course.txt and requirements/book.txt are compiled")
+
+
+def find_uv():
+    """Return the command that runs uv: the one on the path, else one in a folder of its own."""
+    if shutil.which("uv"):
+        return [shutil.which("uv")]
+    folder = ROOT / "_build" / "uv"
+    python = folder / venv_python().relative_to(VENV)
+    if not python.exists():
+        run([find_python(), "-m", "venv", folder])
+        run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", UV])
+    return [python, "-m", "uv"]
+
+
+def build_if_stale():
+    """Build the book before the tests look at it, unless it is as new as its sources."""
+    run([venv_python(), "-m", "course_tools.book", "--if-stale"])
+
+
+def notebooks():
+    """Return the arguments that let nbval compare the stored notebooks, when there are any."""
+    if not list((ROOT / "notebooks").glob("*.ipynb")):
+        return ["tests"]
+    nbval = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout", "300"]
+    return ["tests", "notebooks", *nbval, "--nbval-sanitize-with", "tests/nbval.cfg"]
+
+
+def pytest(marks, arguments, mode=None, status=False):
+    """Run pytest on several processes, one file to each at a time; `mode` sets COURSE_SOURCE."""
+    workers = min(2, os.cpu_count() or 1)
+    spread = ["-n", workers, "--dist", "loadfile"]  # a notebook's cells belong together
+    # each process computes on its share of the cores
+    env = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // workers))}
+    if mode:
+        env["COURSE_SOURCE"] = mode
+    return run([venv_python(), "-m", "pytest", *spread, "-m", marks, *arguments], status, env=env)
+
+
+def has_real_data():
+    """Tell whether MNIST lies in the data folder (COURSE_DATA, else the user's cache)."""
+    code = "from course_utils import runtime; print(runtime.data_dir() / 'MNIST' / 'raw')"
+    asked = subprocess.run([str(venv_python()), "-c", code], cwd=str(ROOT), stdout=subprocess.PIPE)
+    return asked.returncode == 0 and Path(asked.stdout.decode().strip()).is_dir()
+
+
+TASKS = {
+    "book": book,
+    "serve": serve,
+    "test": test,
+    "test-all": test_all,
+    "mutants": mutants,
+    "lint": lint,
+    "locks": locks,
+}
+
+
+def main(words):
+    """Run the task that the words name; return the exit status."""
+    listing = "\n".join("  {:9} {}".format(name, TASKS[name].__doc__) for name in TASKS)
+    parser = argparse.ArgumentParser(
+        prog="tasks.py",
+        description="The commands behind make.",
+        epilog="tasks:\n" + listing,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("task", choices=TASKS, metavar="TASK")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="passed on to the task's tool")
+    chosen = parser.parse_args(words)
+    try:
+        TASKS[chosen.task](chosen.arguments)
+    except TaskFailed as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
