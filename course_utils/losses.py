@@ -61,5 +61,5 @@ def sparse_reconstruction(
     """Squared error plus `weight` times the L1 norm of the code, per image."""
     logits, z = model(x)
     sse = squared_error(model.pixels(logits), x)
-    l1 = z.abs().sum() / len(x)
+    l1 = z.float().abs().sum() / len(x)
     return {"loss": sse + weight * l1, "sse": sse.detach(), "l1": l1.detach()}

@@ -39,6 +39,10 @@ class Batches:
         self.batch_size, self.seed = batch_size, seed
         self.shuffle, self.drop_last = shuffle, drop_last
         self.epoch = 0  # the pass that the next `for` loop makes
+        if not len(self):
+            raise CourseError(
+                f"with drop_last nothing is left: {len(x)} images are no batch of {batch_size}"
+            )
 
     def __len__(self) -> int:
         whole, rest = divmod(len(self.x), self.batch_size)
