@@ -109,6 +109,7 @@ def train_epoch(model, loss_fn, train, optimizer, scheduler, precision, epoch) -
         if step % CHECK_EVERY == CHECK_EVERY - 1:
             refuse_nan(totals, epoch, step)
     refuse_nan(totals, epoch, step)
+    refuse_lost_weights(model, epoch)
     return totals.result()
 
 
@@ -163,6 +164,19 @@ def refuse_nan(totals: RunningMeans, epoch: int, step: int) -> None:
         raise Diverged(
             f"the loss became {total} in epoch {epoch + 1}, by step {step + 1}; the last good "
             "checkpoint is kept. Lower the learning rate, or look at the data for bad pixels"
+        )
+
+
+def refuse_lost_weights(model: nn.Module, epoch: int) -> None:
+    """Raise Diverged when a weight is NaN or infinite.
+
+    The last step of an epoch can spoil the weights after its loss was computed; a checkpoint of
+    them could never be resumed.
+    """
+    if not all(p.detach().isfinite().all() for p in model.parameters()):
+        raise Diverged(
+            f"weights became NaN or infinite in the last step of epoch {epoch + 1}, after a finite "
+            "loss; the last good checkpoint is kept. Lower the learning rate"
         )
 
 

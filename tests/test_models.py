@@ -1,5 +1,7 @@
 """Architectures: shapes, sizes, and what their outputs mean."""
 
+import itertools
+
 import pytest
 import torch
 from torch import nn
@@ -18,7 +20,7 @@ def linear_sizes(model) -> list[int]:
 
 def by_hand(sizes: list[int]) -> int:
     """Return the number of weights and biases of a chain of linear layers."""
-    return sum((n_in + 1) * n_out for n_in, n_out in zip(sizes, sizes[1:], strict=False))
+    return sum((n_in + 1) * n_out for n_in, n_out in itertools.pairwise(sizes))
 
 
 def test_the_default_is_the_network_of_the_sources():
