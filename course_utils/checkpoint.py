@@ -48,13 +48,13 @@ def load(path: Path) -> tuple[dict[str, torch.Tensor], dict]:
     try:
         with safe_open(path, framework="pt") as file:
             info = json.loads((file.metadata() or {})["course"])
+            refuse_newer(info.get("format", 0), path)
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CourseError(
             f"{path} cannot be read as a checkpoint of the course ({error}); "
             "it may be truncated: delete its folder and train again"
         ) from None
-    refuse_newer(info.get("format", 0), path)
     return tensors, info
 
 

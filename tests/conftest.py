@@ -6,6 +6,7 @@ must not change what the tests see.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -92,3 +93,20 @@ def runs(tmp_path, monkeypatch):
     """Return an empty folder in which recipes keep their runs during this test."""
     monkeypatch.setenv("COURSE_RUNS", str(tmp_path / "runs"))
     return tmp_path / "runs"
+
+
+@pytest.fixture
+def full_disk():
+    """Return a context in which no file grows beyond `after` bytes, as if the disk were full."""
+    resource = pytest.importorskip("resource", reason="file sizes cannot be limited here")
+
+    @contextlib.contextmanager
+    def limit(after: int):
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (after, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limit
