@@ -1,0 +1,48 @@
+"""What the course measures, on tensors that the caller brings.
+
+No network is downloaded: a distance between sets of images is taken on the features of a network
+of the course, and is called FD-<network>, never FID. torchmetrics and scikit-learn are the second
+opinion in the tests; scikit-learn also does the work where it already does it well.
+
+Images are (N, C, H, W), uint8 or float in [0, 1]; features and codes are (N, D); labels are (N,).
+uint8 always means pixels, and is divided by 255. Wrong input raises CourseError.
+"""
+
+from course_utils.metrics.distances import frechet, frechet_distance, kernel_distance
+from course_utils.metrics.features import features_of
+from course_utils.metrics.likelihood import (
+    bernoulli_log_likelihood,
+    iwae_bound,
+    log_likelihood,
+    log_weights,
+)
+from course_utils.metrics.neighbours import memorisation, nearest_neighbours
+from course_utils.metrics.pca import pca
+from course_utils.metrics.prdc import precision_recall
+from course_utils.metrics.probes import (
+    classification_accuracy_score,
+    knn_accuracy,
+    linear_probe_accuracy,
+    same_class_closeness,
+)
+from course_utils.metrics.sharpness import sharpness
+
+__all__ = [
+    "bernoulli_log_likelihood",
+    "classification_accuracy_score",
+    "features_of",
+    "frechet",
+    "frechet_distance",
+    "iwae_bound",
+    "kernel_distance",
+    "knn_accuracy",
+    "linear_probe_accuracy",
+    "log_likelihood",
+    "log_weights",
+    "memorisation",
+    "nearest_neighbours",
+    "pca",
+    "precision_recall",
+    "same_class_closeness",
+    "sharpness",
+]
