@@ -95,7 +95,7 @@ def fashion(source: str | None = None, profile: str | None = None) -> Dataset:
 
 
 def _announced(collection: str, source: str | None, profile: str | None) -> Dataset:
-    """Load, say in one line what was loaded, and remember it for the claims."""
+    """Load, say in one line what was loaded (once), and remember it for the claims."""
     chosen = source or os.environ.get("COURSE_SOURCE") or "auto"
     if chosen not in SOURCES:
         raise CourseError(f"COURSE_SOURCE is {chosen!r}; choose one of: {', '.join(SOURCES)}")
@@ -103,9 +103,17 @@ def _announced(collection: str, source: str | None, profile: str | None) -> Data
     dataset = _load(collection, place, runtime.profile(profile))
     if collection == "MNIST":
         runtime.use_data(dataset.name)
-    hint = f"; for the real thing: course data {collection.lower()}" if place is None else ""
-    print(f"Data: {dataset}{hint}")
+    announce(
+        f"Data: {dataset}"
+        + (f"; for the real thing: course data {collection.lower()}" if place is None else "")
+    )
     return dataset
+
+
+@functools.cache  # once in a process: recipes ask for their data at every run
+def announce(line: str) -> None:
+    """Print a line that says which data a result comes from."""
+    print(line)
 
 
 def find(collection: str, insist: bool = False) -> Path | None:

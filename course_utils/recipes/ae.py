@@ -11,7 +11,7 @@ from course_utils.recipes.base import Recipe, Settings
 # The sources' settings. Both keep Adam's rate constant; source 001 takes the larger steps.
 SOURCE_000 = Settings(epochs=100, batch_size=128, lr=1e-3, seeds=5)
 SOURCE_001 = Settings(epochs=10, batch_size=64, lr=5e-3, seeds=5)
-QUICK = Settings(epochs=3, batch_size=128, lr=3e-3)
+QUICK = Settings(epochs=10, batch_size=128, lr=5e-3, schedule="onecycle")
 
 # Ours, for the small experiments: the rate rises and falls once over the run.
 ONECYCLE = Settings(epochs=20, batch_size=128, lr=3e-3, seeds=5, schedule="onecycle")
@@ -42,13 +42,16 @@ RECIPES = [
             model_args={"activation": "relu", "output": "tanh", "code_dim": 2}),
     _recipe("ae_linear", "784-3-784 without activations: PCA by gradient descent", ONECYCLE,
             model_args={"widths": (), "activation": "none", "output": "linear"}),
-    _recipe("ae_copy", "784-1024-1024-1024-784: the code is wider than the image", ONECYCLE,
+    _recipe("ae_copy", "784-1024-1024-1024-784: the code is wider than the image",
+            replace(ONECYCLE, lr=1e-3, seeds=1), replace(QUICK, epochs=3, lr=1e-3),
             model_args={"widths": (1024,), "code_dim": 1024}),
     _recipe("ae_sparse_0", "784-256-32, no penalty on the code", ONECYCLE, model_args=SPARSE),
     _recipe("ae_sparse_1", "784-256-32, L1 penalty of weight 0.1 on the code", ONECYCLE,
             loss=losses.sparse_reconstruction, loss_args={"weight": 0.1}, model_args=SPARSE),
     _recipe("ae_sparse_2", "784-256-32, L1 penalty of weight 1 on the code", ONECYCLE,
             loss=losses.sparse_reconstruction, loss_args={"weight": 1.0}, model_args=SPARSE),
+    _recipe("ae_wide", "784-1024-512-256-3, GELU: how much fits into three numbers", WIDE, WIDE_QUICK,
+            model_args={"widths": (1024, 512, 256), "activation": "gelu"}),
     _recipe("ae_32", "784-1024-512-32, GELU: to set beside 32 principal components",
             replace(WIDE, epochs=20), WIDE_QUICK,
             model_args={"widths": (1024, 512), "code_dim": 32, "activation": "gelu"}),
