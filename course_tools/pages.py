@@ -18,7 +18,9 @@ from bs4 import BeautifulSoup, Tag
 
 REMOTE = re.compile(r"^(?:https?:)?//", re.IGNORECASE)
 REMOTE_IN_CSS = re.compile(r"""(?:url\(\s*["']?|@import\s+["'])((?:https?:)?//[^"')]+)""")
-REMOTE_IN_SCRIPT = re.compile(r"""(?:import\s[^;]*?|import\(|fetch\(|src\s*=)\s*["'](https?://[^"']+)""")
+REMOTE_IN_SCRIPT = re.compile(
+    r"""(?:import\s[^;]*?|import\(|fetch\(|src\s*=)\s*["'](https?://[^"']+)"""
+)
 FILE_NAME = re.compile(r"^\S+\.(?:png|svg|jpe?g|gif|webp)$", re.IGNORECASE)
 TRACEBACK = re.compile(r"Traceback \(most recent call last\)|^\w+Error(?:: |\s+Traceback)", re.M)
 RAW_ROLE = re.compile(r"\{[a-z][a-z:-]+\}`")

@@ -19,7 +19,7 @@ VENV = ROOT / ".venv"
 STAMP = VENV / "course-locks.json"  # which lock files .venv holds, by their hashes
 SITE = ROOT / "_build" / "html"
 SUPPORTED = ((3, 11), (3, 12), (3, 13))
-UV = "uv==0.9.9"  # compiles the locks; nothing else needs it
+UV = "uv==0.13.8"  # compiles the locks; nothing else needs it
 
 
 class TaskFailed(Exception):
@@ -37,9 +37,11 @@ def venv_python():
 def run(command, status=False, **settings):
     """Run a command in the clone and show its output; stop when it fails.
 
-    With `status`, return its exit status instead of stopping. `env` adds to the environment.
+    With `status`, return its exit status instead of stopping. `env` changes the environment;
+    None takes a variable out of it.
     """
     env = {**os.environ, "PYTHONUTF8": "1", **settings.pop("env", {})}
+    env = {name: value for name, value in env.items() if value is not None}
     done = subprocess.run([str(word) for word in command], cwd=str(ROOT), env=env, **settings)
     if status:
         return done.returncode
@@ -68,7 +70,7 @@ def find_python():
     if sys.version_info[:2] in SUPPORTED and not in_venv():
         return sys.executable
     for major, minor in reversed(SUPPORTED):
-        found = shutil.which("python{}.{}".format(major, minor))
+        found = shutil.which(f"python{major}.{minor}")
         if found and version_of(found) == (major, minor):
             return found
     if sys.version_info[:2] in SUPPORTED:
@@ -105,7 +107,7 @@ def make_venv():
     if version in SUPPORTED and run([venv_python(), "-m", "pip", "--version"], True, **SILENT) == 0:
         return
     python = find_python()
-    print("Creating .venv with {}".format(python), flush=True)
+    print(f"Creating .venv with {python}", flush=True)
     if run([python, "-m", "venv", "--clear", VENV], status=True):
         raise TaskFailed(
             "The environment .venv could not be created.\n"
@@ -134,10 +136,10 @@ def ensure(lock):
     if venv_python().exists() and all(stamp.get(key) == wanted[key] for key in wanted):
         return
     make_venv()
-    print("Installing requirements/{}.txt into .venv".format(lock), flush=True)
+    print(f"Installing requirements/{lock}.txt into .venv", flush=True)
     if lock == "course":
         print("(with PyTorch: up to 3 GB to download the first time)", flush=True)
-    pip_install("--only-binary", ":all:", "--require-hashes", "-r", "requirements/%s.txt" % lock)
+    pip_install("--only-binary", ":all:", "--require-hashes", "-r", f"requirements/{lock}.txt")
     if lock == "course":
         pip_install("--no-deps", "--no-build-isolation", "--editable", ".")
         wanted["book"] = digest("requirements/book.txt")
@@ -158,7 +160,7 @@ def serve(arguments):
     if not (SITE / "index.html").is_file():
         book([])
     port = arguments or ["8000"]
-    print("Open http://127.0.0.1:{} (Ctrl-C stops the server)".format(port[0]), flush=True)
+    print(f"Open http://127.0.0.1:{port[0]} (Ctrl-C stops the server)", flush=True)
     try:
         run([sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "-d", SITE, *port])
     except KeyboardInterrupt:
@@ -173,21 +175,23 @@ def test(arguments):
 
 
 def test_all(arguments):
-    """run every test, with real data where there are any and with drawn data; then the mutants"""
+    """run every test, on real data where there are any and on drawn data; then the mutants"""
     ensure("course")
     build_if_stale()
-    modes = ["real", "drawn"] if has_real_data() else ["drawn"]
+    real = real_data()
+    drawn = ("drawn", {"COURSE_SOURCE": "drawn", "COURSE_DATA": None})
+    modes = [("real", {"COURSE_SOURCE": "real", "COURSE_DATA": real}), drawn] if real else [drawn]
     failed = []
-    for number, mode in enumerate(modes):
+    for number, (name, env) in enumerate(modes):
         # the second time, only what the data can change
         chosen = "not slow and not browser and not book" if number else ""
-        print("\nTests on {} data".format(mode), flush=True)
-        if pytest(chosen, [*notebooks(), *arguments], mode, status=True):
-            failed.append("the tests on {} data".format(mode))
+        print(f"\nTests on {name} data", flush=True)
+        if pytest(chosen, [*notebooks(), *arguments], env, status=True):
+            failed.append(f"the tests on {name} data")
     if run([venv_python(), "-m", "course_tools.mutants"], status=True):
         failed.append("the mutants")
     if failed:
-        raise TaskFailed("Failed: {}".format(", ".join(failed)))
+        raise TaskFailed("Failed: " + ", ".join(failed))
 
 
 def mutants(arguments):
@@ -202,7 +206,7 @@ def lint(arguments):
     check = run([venv_python(), "-m", "ruff", "check", *arguments], status=True)
     form = run([venv_python(), "-m", "ruff", "format", "--check", *arguments], status=True)
     if check or form:
-        raise TaskFailed("To mend most of it: .venv python -m ruff check --fix, ruff format")
+        raise TaskFailed("ruff mends most of it: ruff check --fix, then ruff format")
 
 
 def locks(arguments):
@@ -244,22 +248,22 @@ def notebooks():
     return ["tests", "notebooks", *nbval, "--nbval-sanitize-with", "tests/nbval.cfg"]
 
 
-def pytest(marks, arguments, mode=None, status=False):
-    """Run pytest on several processes, one file to each at a time; `mode` sets COURSE_SOURCE."""
+def pytest(marks, arguments, env=None, status=False):
+    """Run pytest on several processes, one file to each at a time."""
     workers = min(2, os.cpu_count() or 1)
     spread = ["-n", workers, "--dist", "loadfile"]  # a notebook's cells belong together
-    # each process computes on its share of the cores
-    env = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // workers))}
-    if mode:
-        env["COURSE_SOURCE"] = mode
-    return run([venv_python(), "-m", "pytest", *spread, "-m", marks, *arguments], status, env=env)
+    command = [venv_python(), "-m", "pytest", *spread, "-m", marks, *arguments]
+    return run(command, status, env=env or {})
 
 
-def has_real_data():
-    """Tell whether MNIST lies in the data folder (COURSE_DATA, else the user's cache)."""
-    code = "from course_utils import runtime; print(runtime.data_dir() / 'MNIST' / 'raw')"
+def real_data():
+    """Return the folder that holds MNIST (COURSE_DATA, else the user's cache), or None."""
+    code = "from course_utils import runtime; print(runtime.data_dir())"
     asked = subprocess.run([str(venv_python()), "-c", code], cwd=str(ROOT), stdout=subprocess.PIPE)
-    return asked.returncode == 0 and Path(asked.stdout.decode().strip()).is_dir()
+    folder = Path(asked.stdout.decode("utf-8").strip())
+    if asked.returncode:
+        raise TaskFailed("COURSE_DATA does not name a folder; the lines above say more")
+    return str(folder) if (folder / "MNIST" / "raw").is_dir() else None
 
 
 TASKS = {
@@ -275,7 +279,7 @@ TASKS = {
 
 def main(words):
     """Run the task that the words name; return the exit status."""
-    listing = "\n".join("  {:9} {}".format(name, TASKS[name].__doc__) for name in TASKS)
+    listing = "\n".join(f"  {name:9} {TASKS[name].__doc__}" for name in TASKS)
     parser = argparse.ArgumentParser(
         prog="tasks.py",
         description="The commands behind make.",

@@ -20,8 +20,8 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the clone
 
-from course_utils import claims as course_claims  # noqa: E402  (needs no torch)
-from course_utils.claims import Verdict  # noqa: E402
+from course_utils import claims as course_claims
+from course_utils.claims import Verdict
 
 NUMBERS = ("value", "spread", "n")
 STATES = {
