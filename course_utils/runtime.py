@@ -47,8 +47,8 @@ def device(name: str | None = None) -> torch.device:
     chosen = name or os.environ.get("COURSE_DEVICE") or best_device()
     try:
         found = torch.device(chosen)
-        torch.empty(1, device=found)  # a name may parse and the device still be absent
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        torch.ones(1, device=found).item()  # a name may parse and the device still be absent
+    except (RuntimeError, AssertionError, ImportError) as error:
         reason = str(error).splitlines()[0]
         raise CourseError(
             f"device {chosen!r} cannot be used here ({reason}); "

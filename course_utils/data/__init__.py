@@ -153,7 +153,7 @@ def _load(collection: str, place: Path | None, profile: str) -> Dataset:
     n_train, n_val, n_test = SIZES[profile]
     if place is None:
         kind = "digits" if collection == "MNIST" else "garments"
-        name, origin = f"drawn {kind}", cache.fingerprint()
+        name, origin = f"drawn {kind}", f"{kind} {cache.fingerprint()}"
         pool = Split(*cache.drawn_images(kind, n_train + n_val, seed=0))
         test = Split(*cache.drawn_images(kind, n_test, seed=1))
         order = torch.arange(n_train + n_val)

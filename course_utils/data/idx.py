@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
 import os
 import shutil
 import socket
+import struct
 import tempfile
 import zlib
 from pathlib import Path
@@ -104,9 +106,9 @@ def parse(content: bytes, path: Path) -> torch.Tensor:
         raise damaged(path, "it does not begin like an IDX file of bytes")
     rank = content[3]
     start = 4 + 4 * rank
-    shape = np.frombuffer(content[4:start], dtype=">i4").tolist()
-    expected = start + int(np.prod(shape))
-    if len(shape) != rank or len(content) != expected:
+    shape = struct.unpack(f">{rank}I", content[4:start].ljust(4 * rank, b"\0"))
+    expected = start + math.prod(shape)
+    if len(content) != expected:
         raise damaged(path, f"it holds {len(content):,} bytes where {expected:,} belong")
     pixels = np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
     return torch.from_numpy(pixels.copy())  # a copy: `content` is read-only

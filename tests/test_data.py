@@ -1,0 +1,440 @@
+"""Data: named splits that share nothing, drawn or real, and files that are checked first."""
+
+import functools
+import gc
+import gzip
+import hashlib
+import http.server
+import os
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from course_utils import data, runtime
+from course_utils.data import cache, drawn, idx
+from course_utils.runtime import CourseError
+
+REAL = bool(os.environ.get("COURSE_DATA"))
+needs_real = pytest.mark.skipif(not REAL, reason="set COURSE_DATA to the folder with MNIST/raw")
+SIZES = {"quick": (10_000, 1_000, 2_000), "full": (55_000, 5_000, 10_000)}
+
+
+def rows(split) -> list[bytes]:
+    """Return every image as bytes, which can be compared and counted."""
+    return [image.tobytes() for image in split.x.numpy()]
+
+
+@pytest.fixture
+def fresh(monkeypatch):
+    """Forget what this process loaded, said and asked for; afterwards what the test loaded."""
+    data._load.cache_clear()
+    data.announce.cache_clear()
+    monkeypatch.setattr(data, "_asked_in_vain", set())
+    yield
+    data._load.cache_clear()
+
+
+# ----------------------------------------------------------------------------------------- datasets
+
+
+def test_splits_of_the_quick_profile(digits):
+    assert tuple(len(getattr(digits, s)) for s in ("train", "val", "test")) == SIZES["quick"]
+    for split in (digits.train, digits.val, digits.test):
+        assert split.x.shape == (len(split), 1, 28, 28) and split.x.dtype == torch.uint8
+        assert split.y.shape == (len(split),) and split.y.dtype == torch.int64
+        assert split.x.is_contiguous()
+    assert digits.classes == tuple("0123456789")
+
+
+def test_no_image_is_in_two_splits(digits):
+    train, val, test = (set(rows(s)) for s in (digits.train, digits.val, digits.test))
+    assert not train & val and not train & test and not val & test
+
+
+def test_every_class_is_about_a_tenth_of_every_split(digits):
+    for split in (digits.train, digits.val, digits.test):
+        share = torch.bincount(split.y, minlength=10) / len(split)
+        assert len(share) == 10
+        assert share.min() > 0.07 and share.max() < 0.14
+
+
+def test_images_look_like_ink_on_paper(digits):
+    x = digits.train.x[:1000] / 255
+    assert 0.08 < x.mean() < 0.25
+    assert (x == 0).float().mean() > 0.5 and x.max() > 0.95
+
+
+def test_images_of_a_class_resemble_each_other_more_than_others(digits):
+    """Labels belong to their images: the nearest class mean names most test images."""
+    x, y = digits.train.x.flatten(1) / 255, digits.train.y
+    means = torch.stack([x[y == c].mean(0) for c in range(10)])
+    nearest = torch.cdist(digits.test.x.flatten(1) / 255, means).argmin(1)
+    assert (nearest == digits.test.y).float().mean() > 0.6
+
+
+def test_loading_says_once_what_was_loaded_and_remembers_it(capsys, fresh):
+    digits = data.mnist(profile="quick")
+    again = data.mnist(profile="quick")
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"Data: {digits.name} (10,000 train, 1,000 val, 2,000 test)")
+    assert printed.count("\n") == 1
+    assert ("course data mnist" in printed) == (digits.source == "drawn")
+    assert runtime.data_in_use() == digits.name
+    assert again.train.x is digits.train.x  # read once per process
+
+
+def test_head(digits):
+    few = digits.train.head(5)
+    assert len(few) == 5 and torch.equal(few.y, digits.train.y[:5])
+    assert torch.equal(few.x, digits.train.x[:5])
+
+
+def test_the_hash_names_data_and_sizes(digits, monkeypatch, fresh):
+    """Other drawing code or other sizes are other data."""
+    one = data.mnist("drawn", "quick").sha256
+    assert len(one) == 64 and one == data.mnist("drawn", "quick").sha256
+    data._load.cache_clear()
+    monkeypatch.setitem(data.SIZES, "quick", (9_000, 2_000, 2_000))
+    assert data.mnist("drawn", "quick").sha256 != one
+    data._load.cache_clear()
+    monkeypatch.undo()
+    monkeypatch.setattr(cache, "fingerprint", lambda: "other code")
+    assert data.mnist("drawn", "quick").sha256 != one
+
+
+def test_digits_and_garments_are_told_apart(digits):
+    garments = data.fashion("drawn", "quick")
+    assert garments.name == "drawn garments" and garments.classes[9] == "ankle boot"
+    assert garments.sha256 != data.mnist("drawn", "quick").sha256
+    assert not torch.equal(garments.train.x[:100], digits.train.x[:100])
+    assert runtime.data_in_use() != "drawn garments"
+
+
+def test_source_and_profile_come_from_the_environment(monkeypatch, digits):
+    asked = []
+    monkeypatch.setattr(data, "_load", lambda *key: asked.append(key) or digits)
+    monkeypatch.setenv("COURSE_SOURCE", "drawn")
+    monkeypatch.setenv("COURSE_PROFILE", "full")
+    data.mnist()
+    assert asked == [("MNIST", None, "full")]
+
+
+# --------------------------------------------------------------------------------------- drawn data
+
+
+def test_drawn_images_are_reproducible_and_extend_each_other():
+    x, y = drawn.digits(700, seed=3)
+    again, labels = drawn.digits(1200, seed=3)
+    assert torch.equal(x, again[:700]) and torch.equal(y, labels[:700])
+    other, _ = drawn.digits(700, seed=4)
+    assert not torch.equal(x, other)
+
+
+def test_drawing_leaves_the_random_generators_alone():
+    torch.manual_seed(0)
+    np.random.seed(0)
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    drawn.digits(10, seed=3)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert (np.random.get_state()[1] == before[1]).all()
+
+
+def test_drawn_images_are_kept_and_a_damaged_cache_is_drawn_anew(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path))
+    calls = []
+    draw = drawn.digits
+
+    def counted(n, seed):
+        calls.append(n)
+        return draw(n, seed)
+
+    monkeypatch.setattr(drawn, "digits", counted)
+    first = cache.drawn_images("digits", 20, seed=0)
+    second = cache.drawn_images("digits", 20, seed=0)
+    assert calls == [20] and torch.equal(first[0], second[0]) and torch.equal(first[1], second[1])
+    (kept,) = (tmp_path / "drawn").iterdir()
+    kept.write_bytes(kept.read_bytes()[:100])
+    third = cache.drawn_images("digits", 20, seed=0)
+    assert calls == [20, 20] and torch.equal(first[0], third[0])
+
+
+@pytest.mark.slow
+def test_splits_of_the_full_profile():
+    """Real MNIST's few thousand twins apart, no image is in two splits."""
+    full = data.mnist(profile="full")
+    assert tuple(len(getattr(full, s)) for s in ("train", "val", "test")) == SIZES["full"]
+    train, val, test = (set(rows(s)) for s in (full.train, full.val, full.test))
+    assert not train & val and not train & test and not val & test
+
+
+# --------------------------------------------------------------------------- where images come from
+
+
+def test_an_unknown_source_is_refused(monkeypatch):
+    monkeypatch.setenv("COURSE_SOURCE", "fake")
+    with pytest.raises(CourseError, match=r"'fake'; choose one of: auto, real, drawn"):
+        data.mnist()
+
+
+def test_a_data_folder_without_the_files_is_an_error_and_no_reason_to_draw(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path))
+    (tmp_path / "MNIST" / "raw").mkdir(parents=True)
+    (tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte").touch()
+    for source in ("auto", "real"):
+        with pytest.raises(CourseError, match=r"lacks train-labels-idx1.*course data mnist") as it:
+            data.mnist(source)
+        assert "train-images" not in str(it.value)
+
+
+def test_a_data_folder_that_is_a_file_is_an_error(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path / "file"))
+    with pytest.raises(CourseError, match="a file, not a folder"):
+        data.mnist("auto")
+
+
+def test_drawn_is_drawn_even_where_there_is_real_data(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path))
+    assert data.mnist("drawn", "quick").source == "drawn"
+
+
+@pytest.fixture
+def offline(monkeypatch, tmp_path, fresh):
+    """Take data folder and network away; return the list of downloads that were tried."""
+    monkeypatch.delenv("COURSE_DATA", raising=False)
+    monkeypatch.setattr(runtime, "data_dir", lambda: tmp_path / "none")
+    tried = []
+
+    def download(folder, collection):
+        tried.append(collection)
+        raise CourseError(f"{collection} could not be downloaded (no network)")
+
+    monkeypatch.setattr(idx, "download", download)
+    return tried
+
+
+def test_without_data_and_network_auto_draws_and_asks_once(offline, capsys):
+    assert data.mnist("auto", "quick").name == "drawn digits"
+    assert data.mnist("auto", "quick").name == "drawn digits"
+    assert offline == ["MNIST"]
+    assert "for the real thing: course data mnist" in capsys.readouterr().out
+
+
+def test_without_data_and_network_real_is_an_error(offline):
+    with pytest.raises(CourseError, match="could not be downloaded"):
+        data.mnist("real")
+
+
+# ------------------------------------------------------------------------------------ the IDX files
+
+
+def as_idx(array) -> bytes:
+    """Return a NumPy array of bytes as LeCun's IDX format."""
+    sizes = b"".join(n.to_bytes(4, "big") for n in array.shape)
+    return bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes()
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """Publish a tiny MNIST, packed, below a folder; return the folder and its arrays."""
+    rng = np.random.default_rng(0)
+    shapes = [(7, 28, 28), (7,), (3, 28, 28), (3,)]
+    arrays = [rng.integers(0, 10, shape, dtype=np.uint8) for shape in shapes]
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name, array in zip(idx.FILES, arrays, strict=True):
+        (raw / f"{name}.gz").write_bytes(gzip.compress(as_idx(array)))
+    sums = tuple(hashlib.sha256(as_idx(a)).hexdigest() for a in arrays)
+    monkeypatch.setitem(idx.SHA256, "MNIST", sums)
+    return tmp_path, arrays
+
+
+def test_reading_gives_the_published_arrays(published):
+    root, arrays = published
+    train_x, train_y, test_x, test_y = idx.read(root, "MNIST")
+    for found, array in zip((train_x[:, 0], train_y, test_x[:, 0], test_y), arrays, strict=True):
+        np.testing.assert_array_equal(found.numpy(), array)
+    assert train_x.shape == (7, 1, 28, 28) and train_y.dtype == torch.int64
+
+
+def test_unpacked_files_are_read_as_well(published):
+    root, arrays = published
+    for packed in (root / "MNIST" / "raw").glob("*.gz"):
+        packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
+        packed.unlink()
+    assert idx.missing(root, "MNIST") == []
+    np.testing.assert_array_equal(idx.read(root, "MNIST")[0][:, 0].numpy(), arrays[0])
+
+
+def test_parsing_agrees_with_torchvision(published, tmp_path):
+    from torchvision.datasets.mnist import read_sn3_pascalvincent_tensor
+
+    root, _ = published
+    for packed in (root / "MNIST" / "raw").glob("*.gz"):
+        content = gzip.decompress(packed.read_bytes())
+        (tmp_path / "plain").write_bytes(content)
+        theirs = read_sn3_pascalvincent_tensor(str(tmp_path / "plain"))
+        assert torch.equal(idx.parse(content, packed), theirs)
+
+
+def refused(root, match):
+    """Check that reading fails with a message for people that names file and remedy."""
+    with pytest.raises(CourseError, match=match) as caught:
+        idx.read(root, "MNIST")
+    assert "course data mnist" in str(caught.value)
+    assert idx.FILES[1] in str(caught.value)
+
+
+def test_every_truncation_of_an_idx_file_is_refused(published):
+    root, arrays = published
+    plain = root / "MNIST" / "raw" / idx.FILES[1]
+    for n in range(len(as_idx(arrays[1]))):
+        plain.write_bytes(as_idx(arrays[1])[:n])
+        refused(root, "is damaged")
+
+
+def test_every_truncation_of_an_archive_is_refused(published):
+    root, _ = published
+    packed = root / "MNIST" / "raw" / f"{idx.FILES[1]}.gz"
+    whole = packed.read_bytes()
+    for n in range(len(whole)):
+        packed.write_bytes(whole[:n])
+        refused(root, "is damaged")
+
+
+def test_every_flipped_bit_that_matters_is_found(published):
+    """Bits of the archive's own notes (time, system) change no pixel; all others are noticed."""
+    root, arrays = published
+    packed = root / "MNIST" / "raw" / f"{idx.FILES[1]}.gz"
+    whole = packed.read_bytes()
+    for i in range(8 * len(whole)):
+        spoiled = bytearray(whole)
+        spoiled[i // 8] ^= 1 << i % 8
+        packed.write_bytes(spoiled)
+        try:
+            labels = idx.read(root, "MNIST")[1]
+        except CourseError as error:
+            assert "is damaged" in str(error)
+        else:
+            np.testing.assert_array_equal(labels.numpy(), arrays[1])
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (b"", "does not begin like an IDX file"),
+        (b"\x89PNG and more", "does not begin like an IDX file"),
+        (bytes([0, 0, 13, 1, 0, 0, 0, 1]) + bytes(4), "does not begin like an IDX file"),
+        (as_idx(np.zeros(8, np.uint8)), "SHA-256"),
+        (as_idx(np.zeros(7, np.uint8)) + b"more", "19 bytes where 15 belong"),
+        (bytes([0, 0, 8, 4]) + b"\xff" * 16, "bytes where"),
+    ],
+)
+def test_other_files_are_refused(published, content, match):
+    root, _ = published
+    (root / "MNIST" / "raw" / idx.FILES[1]).write_bytes(content)
+    refused(root, match)
+
+
+def test_a_missing_file_is_named(published):
+    root, _ = published
+    (root / "MNIST" / "raw" / f"{idx.FILES[1]}.gz").unlink()
+    assert idx.missing(root, "MNIST") == [idx.FILES[1]]
+    refused(root, "is missing")
+
+
+# -------------------------------------------------------------------------------------- downloading
+
+
+@pytest.fixture
+def mirror(published, monkeypatch):
+    """Serve the tiny MNIST from this machine, as its only mirror; return its folder."""
+    import torchvision.datasets
+
+    raw = published[0] / "MNIST" / "raw"
+    resources = [
+        (f"{name}.gz", hashlib.md5((raw / f"{name}.gz").read_bytes()).hexdigest())
+        for name in idx.FILES
+    ]
+    monkeypatch.setattr(torchvision.datasets.MNIST, "resources", resources)
+    monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [])
+    handler = functools.partial(QuietHandler, directory=str(raw))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("COURSE_MIRROR", f"http://127.0.0.1:{server.server_port}")
+        yield raw
+        server.shutdown()
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    """Serve files without a log."""
+
+    def log_message(self, *args):
+        pass
+
+
+def test_a_download_is_verified_and_complete(mirror, published, tmp_path):
+    idx.download(tmp_path / "new", "MNIST")
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["MNIST"]
+    np.testing.assert_array_equal(idx.read(tmp_path / "new", "MNIST")[1].numpy(), published[1][1])
+
+
+def test_a_download_replaces_a_damaged_collection(mirror, tmp_path):
+    raw = tmp_path / "new" / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    (raw / idx.FILES[0]).write_bytes(b"damaged")
+    idx.download(tmp_path / "new", "MNIST")
+    assert len(idx.read(tmp_path / "new", "MNIST")) == 4
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # urllib's socket
+@pytest.mark.parametrize("spoil", ["missing", "corrupt", "truncated"])
+def test_a_bad_mirror_leaves_nothing_behind(mirror, tmp_path, spoil):
+    victim = mirror / f"{idx.FILES[2]}.gz"
+    content = victim.read_bytes()
+    victim.unlink()
+    if spoil != "missing":
+        victim.write_bytes(content[:-9] if spoil == "truncated" else content[::-1])
+    with pytest.raises(CourseError, match=r"MNIST could not be downloaded.*COURSE_MIRROR"):
+        idx.download(tmp_path / "new", "MNIST")
+    gc.collect()  # here, not in the next test
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_a_mirror_with_other_data_is_refused(mirror, tmp_path, monkeypatch):
+    """torchvision's MD5 sums are met, ours are not."""
+    monkeypatch.setitem(idx.SHA256, "MNIST", ("0" * 64,) * 4)
+    with pytest.raises(CourseError, match="SHA-256"):
+        idx.download(tmp_path / "new", "MNIST")
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+# --------------------------------------------------------------------------------------- real MNIST
+
+
+@needs_real
+def test_real_mnist_is_torchvisions():
+    from torchvision.datasets import MNIST
+
+    root = runtime.data_dir()
+    train_x, train_y, test_x, test_y = idx.read(root, "MNIST")
+    for train, x, y in ((True, train_x, train_y), (False, test_x, test_y)):
+        theirs = MNIST(root, train=train)
+        assert torch.equal(x[:, 0], theirs.data) and torch.equal(y, theirs.targets)
+
+
+@needs_real
+def test_real_splits_are_parts_of_the_published_ones(monkeypatch):
+    """Train and val come from the 60,000 training images only, test from the 10,000 others."""
+    monkeypatch.setenv("COURSE_SOURCE", "auto")
+    train_x, _, test_x, _ = idx.read(runtime.data_dir(), "MNIST")
+    pool = {image.tobytes() for image in train_x.numpy()}
+    full, quick = data.mnist(profile="full"), data.mnist(profile="quick")
+    assert full.name == quick.name == "mnist" and full.source == "real"
+    assert {*rows(full.train), *rows(full.val)} == pool
+    assert torch.equal(full.test.x, test_x) and torch.equal(quick.test.x, test_x[:2000])
+    assert torch.equal(quick.train.x, full.train.x[:10_000])
+    assert torch.equal(quick.val.x, full.val.x[-1_000:])
+    assert full.sha256 != quick.sha256
