@@ -24,6 +24,7 @@ INPUT_FOLDERS = ("book", "notebooks")
 INPUT_VARIABLES = ("GITHUB_REPOSITORY", "GITHUB_SERVER_URL", "GITHUB_BASE_REF", "GITHUB_REF_NAME")
 # jupyter-book has no `python -m`; its script's folder differs between systems
 JUPYTER_BOOK = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 WARNING = re.compile(r"\b(?:WARNING|ERROR|CRITICAL|SEVERE)\b:?")
 
 
@@ -59,15 +60,16 @@ def run_jupyter_book(root: Path) -> list[str]:
     done = subprocess.run(
         [sys.executable, "-c", JUPYTER_BOOK, *options],
         cwd=root,
-        env=os.environ | {"PYTHONUTF8": "1", "NO_COLOR": "1"},
+        env=os.environ | {"PYTHONUTF8": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
     )
+    said = COLOUR.sub("", done.stdout)
     # its exit status does not report every failure, so a printed warning counts as well
-    if done.returncode or WARNING.search(done.stdout):
-        return [*done.stdout.splitlines(), f"jupyter-book ended with status {done.returncode}"]
+    if done.returncode or WARNING.search(said):
+        return [*said.splitlines(), f"jupyter-book ended with status {done.returncode}"]
     return []
 
 

@@ -11,6 +11,7 @@ Each number links to its entry in the list that the `claims-table` directive wri
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -29,6 +30,7 @@ STATES = {
     "missed": "missed: a goal, and the chapter says so",
     "failed": "NOT reached",
 }
+SIGNS = {"<": "below", "<=": "at most", ">": "above", ">=": "at least"}
 
 
 def parse_text(text: str) -> tuple[str, str, str]:
@@ -108,14 +110,19 @@ class ClaimsTable(SphinxDirective):
         return parts + [self.section(name, members) for name, members in chapters.items()]
 
     def section(self, chapter: str, verdicts: list[Verdict]) -> nodes.section:
-        """Return the section of one chapter."""
+        """Return the section of one chapter; what most records share is said once."""
         title = f"Chapter {chapter}"
         section = nodes.section("", nodes.title("", title), ids=[nodes.make_id(title)])
+        usual = Counter(conditions(v.record) for v in verdicts if v.record).most_common(1)
+        shared = usual[0][0] if usual else None
+        if shared:
+            note = f"Unless an entry says otherwise, measured on {shared}."
+            section += nodes.paragraph("", note)
         for verdict in verdicts:
-            section += self.entry(verdict)
+            section += self.entry(verdict, shared)
         return section
 
-    def entry(self, verdict: Verdict) -> nodes.Node:
+    def entry(self, verdict: Verdict, shared: str | None) -> nodes.Node:
         """Return one claim: the sentence, what was measured, how to measure it again."""
         claim = verdict.claim
         if verdict.state not in STATES or verdict.state == "failed":
@@ -128,21 +135,38 @@ class ClaimsTable(SphinxDirective):
         command = f"course claims --rerun {claim.id}"
         box = nodes.container(ids=[label], classes=["claim-entry"])
         box += nodes.paragraph("", "", *self.parse_inline(claim.says)[0], classes=["claim-says"])
-        box += field_list(evidence(verdict))
+        box += field_list(evidence(verdict, shared))
         box += nodes.literal_block(command, command, language="console")
         return box
 
 
-def evidence(verdict: Verdict) -> Iterator[tuple[str, list[nodes.Node]]]:
+def evidence(verdict: Verdict, shared: str | None) -> Iterator[tuple[str, list[nodes.Node]]]:
     """Yield what is known of a recorded claim, as (label, content)."""
     claim, record = verdict.claim, verdict.record
     state = nodes.inline("", STATES[verdict.state], classes=[f"claim-{verdict.state}"])
-    yield "Measured", [nodes.strong("", measured(record)), nodes.Text(f": {claim.metric}")]
-    yield "Bound", [nodes.Text(f"{course_claims.shown(claim.bound)}; "), state]
-    yield "On", [nodes.Text(f"{record['data']}, {record['profile']} profile, {record['device']}")]
+    yield "Quantity", [nodes.Text(claim.metric)]
+    yield "Measured", [nodes.strong("", measured(record))]
+    yield (
+        "Goal" if claim.kind == "goal" else "Bound",
+        [nodes.Text(f"{in_words(claim.bound)}; "), state],
+    )
+    if conditions(record) != shared:
+        yield "Measured on", [nodes.Text(conditions(record))]
+
+
+def conditions(record: dict) -> str:
+    """Return on which data, machine, versions and day a record was made."""
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-    yield "With", [nodes.Text(f"{versions}; {record['date']}")]
-    yield "Name", [nodes.literal("", claim.id)]
+    where = f"{record['data']} in the {record['profile']} profile, {record['device']}"
+    return f"{where}, with {versions}, on {record['date']}"
+
+
+def in_words(bound: str) -> str:
+    """Return a bound as a reader says it: "< 3" as "below 3", "1 .. 2" as "between 1 and 2"."""
+    if " .. " in bound:
+        return "between {} and {}".format(*bound.split(" .. "))
+    sign, limit = bound.split()
+    return f"{SIGNS[sign]} {limit}"
 
 
 def measured(record: dict) -> str:

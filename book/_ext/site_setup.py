@@ -5,6 +5,8 @@
 - A published site, whose address is then known too, gets link previews, a site map and a 404 page.
 - sphinx-thebe is silenced: Jupyter Book loads it always, and although unused it adds a script
   that fails ("THEBE_JS_URL has already been declared") and names an outside address.
+- The search shows no excerpts in a book opened from a file: it would have to fetch the pages, and
+  browsers forbid that to files.
 """
 
 from __future__ import annotations
@@ -17,6 +19,9 @@ from pathlib import Path
 
 GITHUB = "https://github.com"
 COLAB = "https://colab.research.google.com"
+NO_EXCERPTS = (
+    "if (location.protocol === 'file:') DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;"
+)
 
 
 @dataclass(frozen=True)
@@ -123,6 +128,7 @@ def setup(app):
     if find_repository(Path(app.confdir)):
         for name in ("sphinxext.opengraph", "sphinx_sitemap", "notfound.extension"):
             app.setup_extension(name)
+    app.add_js_file(None, body=NO_EXCERPTS)
     app.connect("config-inited", configure, priority=10)
     app.connect("config-inited", lambda app, config: silence_thebe(app), priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

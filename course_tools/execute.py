@@ -1,0 +1,306 @@
+"""Execute chapters in a fresh kernel, and stamp them with what they were executed with.
+
+python -m course_tools.execute [--profile full|quick] [--record] [NAME ...]
+
+A notebook is written back only when all of its cells ran; there is no other way to its stamp.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+from ipykernel import kernelspec
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
+from tqdm import tqdm
+
+from course_tools import notebooks
+from course_tools.cells import code_sha256
+from course_utils import claims, runtime
+from course_utils.runtime import CourseError
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+PROGRESS_BAR = re.compile(r"\d+(?:%\|.*\||\w*\s*\[)[^\n]*(?:it|s|\w+)/\w+[^\n]*\]")
+START_SECONDS = 120  # for a kernel to come up on a busy machine
+# asked of the kernel after the last cell: only it knows which data the cells worked on
+PROBE = """
+import json as _json
+from course_utils import data as _data, runtime as _runtime
+_named = _runtime.data_in_use()
+_sha256 = _data.mnist().sha256 if _named in ("mnist", "drawn digits") else None
+print("\\n" + _json.dumps({
+    "profile": _runtime.profile(), "data": _named, "data_sha256": _sha256,
+    "versions": _runtime.versions(), "device": _runtime.device_label(_runtime.device()),
+}))
+"""
+
+
+class CellFailed(Exception):
+    """A cell of a notebook raised an error; the stored notebook is as it was."""
+
+
+class ThisPython(AsyncKernelManager):
+    """Starts kernels in the running Python, whatever kernel the notebook or the user names."""
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        """The specification of that kernel."""
+        return KernelSpec(resource_dir=kernelspec.RESOURCES, **kernelspec.get_kernel_dict())
+
+
+def execute(
+    names: list[str], profile: str = "full", record: bool = False, folder: Path = notebooks.FOLDER
+) -> list[Path]:
+    """Execute chapters, stamp them and write them back; return their files.
+
+    Args:
+        names: "01", "01_vanilla_autoencoder" or paths; all chapters when empty.
+        profile: "full", or "quick" for a look (the tests refuse to publish it).
+        record: put the judged claims into book/claims, in place of the chapter's earlier record.
+        folder: where the chapters are.
+
+    Raises CourseError for an unknown name, a notebook that grew too large, or a record of
+    anything but a full run on real data; CellFailed when a cell raises.
+    """
+    if record and runtime.profile(profile) != "full":
+        raise CourseError("claims are recorded from the full profile only; leave --record out")
+    paths = find(names, folder)
+    for path in paths:
+        nb = nbformat.read(path, as_version=4)
+        with tempfile.TemporaryDirectory() as judged:
+            stamp = run_cells(nb, path, profile, Path(judged) if record else None)
+            clean(nb, stamp)
+            refuse_large(nb, path)
+            recorded = read_records(Path(judged), path, stamp) if record else None
+        runtime.write_atomically(path, nbformat.writes(nb) + "\n")
+        if recorded is not None:
+            runtime.write_atomically(claims.folder() / f"{path.name[:2]}.json", recorded)
+        print(f"{path.name}: {stamp['profile']}, {stamp['data']}, {stamp['seconds']} s")
+    return paths
+
+
+def find(names: list[str], folder: Path) -> list[Path]:
+    """Return the files of the chapters named, all when none is."""
+    known = notebooks.chapters(folder)
+    if not names:
+        return known
+    found = []
+    for name in names:
+        wanted = Path(name).name.removesuffix(".ipynb")
+        matches = [path for path in known if wanted in (path.stem, path.name[:2])]
+        if not matches:
+            there = ", ".join(path.stem for path in known) or "none yet"
+            raise CourseError(f"no chapter is called {name!r}; there are: {there}")
+        found += matches
+    return found
+
+
+# ---------------------------------------------------------------------------------- executing
+
+
+def run_cells(nb: NotebookNode, path: Path, profile: str, judged: Path | None) -> dict:
+    """Run all cells of `nb` in place; return the stamp.
+
+    Args:
+        nb: read from `path`; its kernel starts in that folder.
+        profile: as COURSE_PROFILE for the kernel.
+        judged: the folder for the records of judged claims.
+    """
+    client = NotebookClient(
+        nb,
+        kernel_manager_class=ThisPython,
+        kernel_name="python3",
+        startup_timeout=START_SECONDS,
+        timeout=None,
+        record_timing=False,
+        coalesce_streams=True,
+        store_widget_state=False,
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    # without a place for it to go, what a widget shows becomes an output of the cell
+    client.comm_open_handlers = {}
+    client.log.disabled = True  # ... and each of them a warning
+    client.reset_execution_trackers()
+    started = time.perf_counter()
+    with client.setup_kernel(env=environment(profile, judged), stderr=subprocess.DEVNULL):
+        for index in numbered_code(nb, path.stem):
+            run_cell(client, nb, index, path)
+        stamp = ask(client)
+    return stamp | {
+        "code_sha256": code_sha256(nb),
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+
+
+def environment(profile: str, judged: Path | None) -> dict[str, str]:
+    """Return the environment of a kernel."""
+    env = {name: value for name, value in os.environ.items() if name != "COURSE_RECORD"}
+    env |= {"COURSE_PROFILE": runtime.profile(profile), "COURSE_PROGRESS": "0"}
+    return env | ({"COURSE_RECORD": str(judged)} if judged else {})
+
+
+def numbered_code(nb: NotebookNode, name: str) -> Iterator[int]:
+    """Yield the index of each code cell, behind a progress bar where somebody watches."""
+    indices = [index for index, cell in enumerate(nb.cells) if cell.cell_type == "code"]
+    for cell in (nb.cells[index] for index in indices):
+        cell.outputs, cell.execution_count = [], None
+    yield from tqdm(indices, desc=name, unit="cell", disable=None, leave=False)
+
+
+def run_cell(client: NotebookClient, nb: NotebookNode, index: int, path: Path) -> None:
+    """Run one cell; raise CellFailed, in words for the author, when it raises."""
+    cell = nb.cells[index]
+    try:
+        client.execute_cell(cell, index)
+    except CellExecutionError as error:
+        said = f"{error.ename}: {COLOUR.sub('', error.evalue)}"
+        raise CellFailed(f"{place(nb, index, path)}\n\n{indent(cell.source)}\n\n{said}") from None
+    except DeadKernelError:
+        raise CellFailed(
+            f"{place(nb, index, path)}\n\nits kernel died; was there enough memory?"
+        ) from None
+
+
+def place(nb: NotebookNode, index: int, path: Path) -> str:
+    """Return which cell failed, in words."""
+    kinds = [cell.cell_type for cell in nb.cells]
+    number, count = kinds[: index + 1].count("code"), kinds.count("code")
+    return f"{path.name}: code cell {number} of {count} failed; the file is as it was"
+
+
+def indent(source: str, most: int = 15) -> str:
+    """Return the first lines of a cell, moved to the right."""
+    lines = source.splitlines()
+    shown = lines[:most] + (["..."] if len(lines) > most else [])
+    return "\n".join("    " + line for line in shown)
+
+
+def ask(client: NotebookClient) -> dict:
+    """Ask the kernel what its cells worked with."""
+    client.nb.cells.append(new_code_cell(PROBE))
+    index = len(client.nb.cells) - 1
+    try:
+        probe = client.execute_cell(client.nb.cells[index], index)
+    except CellExecutionError as error:
+        raise CellFailed(f"the kernel does not tell its data: {error.evalue}") from None
+    finally:
+        del client.nb.cells[index]
+    printed = "".join(output.get("text", "") for output in probe.outputs)
+    return json.loads(printed.strip().splitlines()[-1])
+
+
+# ------------------------------------------------------------------------------------ cleaning
+
+
+def clean(nb: NotebookNode, stamp: dict) -> None:
+    """Stamp a notebook, and leave in it only what does not change from run to run."""
+    nb.metadata = nbformat.from_dict(
+        {
+            "course": stamp,
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python", "pygments_lexer": "ipython3"},
+        }
+    )
+    name_cells(nb)
+    for cell in nb.cells:
+        kept = {key: cell.metadata[key] for key in ("tags", "mystnb") if cell.metadata.get(key)}
+        cell.metadata = nbformat.from_dict(kept)
+        cell.pop("attachments", None) if not cell.get("attachments") else None
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if not fleeting(output)]
+            for output in cell.outputs:
+                shorten(output)
+
+
+def fleeting(output: NotebookNode) -> bool:
+    """Tell whether an output is a progress bar, or a widget, which shows nothing on a page."""
+    if output.get("name") == "stderr":
+        return all(PROGRESS_BAR.search(line) for line in output.text.split("\n") if line.strip())
+    return any("widget-view" in kind for kind in output.get("data", {}))
+
+
+def shorten(output: NotebookNode) -> None:
+    """Reduce the traceback of an error that is meant to its last line; the rest names files."""
+    if output.output_type == "error":
+        output.evalue = COLOUR.sub("", output.evalue)
+        output.traceback = [f"{output.ename}: {output.evalue}"]
+
+
+def name_cells(nb: NotebookNode) -> None:
+    """Give each cell that has no id one made from its source, the same on every machine."""
+    nb.nbformat, nb.nbformat_minor = 4, 5
+    taken = {cell.id for cell in nb.cells if cell.get("id")}
+    for cell in nb.cells:
+        number = 0
+        while not cell.get("id"):
+            made = hashlib.sha256(f"{number} {cell.source}".encode()).hexdigest()[:8]
+            number += 1
+            if made not in taken:
+                cell.id = made
+                taken.add(made)
+
+
+def refuse_large(nb: NotebookNode, path: Path) -> None:
+    """Raise CourseError when a notebook is too large to be kept in the repository."""
+    size = len(nbformat.writes(nb).encode())
+    if size >= notebooks.MEGABYTES * 1e6:
+        raise CourseError(
+            f"{path.name} would have {size / 1e6:.1f} MB, not less than {notebooks.MEGABYTES}; "
+            "make its figures smaller or fewer (the file is as it was)"
+        )
+
+
+def read_records(judged: Path, path: Path, stamp: dict) -> str:
+    """Return the record file of the chapter: what its cells judged, and nothing older.
+
+    Raises CourseError for drawn data, and when another chapter's claims were judged.
+    """
+    if stamp["data"] not in notebooks.REAL_DATA:
+        raise CourseError(f"claims are recorded on real data, not on {stamp['data']}")
+    own = judged / f"{path.name[:2]}.json"
+    foreign = sorted(file.stem for file in judged.glob("*.json") if file != own)
+    if foreign:
+        raise CourseError(f"{path.name} judges claims of chapter {', '.join(foreign)}")
+    return own.read_text(encoding="utf-8") if own.exists() else "{}\n"
+
+
+def main(words: list[str]) -> int:
+    """Execute what the words name; return the exit status: 1 a cell failed, 2 a user's mistake."""
+    parser = argparse.ArgumentParser(
+        prog="python -m course_tools.execute",
+        description="Execute chapters in a fresh kernel and stamp them.",
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="01 or 01_name; default: all")
+    parser.add_argument("--profile", choices=runtime.PROFILES, default="full")
+    parser.add_argument("--record", action="store_true", help="record the judged claims")
+    chosen = parser.parse_args(words)
+    try:
+        execute(chosen.names, chosen.profile, chosen.record)
+    except (CellFailed, CourseError) as error:
+        print(error, file=sys.stderr)
+        return 1 if isinstance(error, CellFailed) else 2
+    except KeyboardInterrupt:
+        with contextlib.suppress(BrokenPipeError):
+            print("interrupted; nothing was written", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

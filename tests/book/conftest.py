@@ -1,0 +1,105 @@
+"""The built book, a server for it, and a browser to open it with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import filelock
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM_OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def pytest_collection_modifyitems(items):
+    """Mark everything in this folder: data do not change what it tests."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker("book")
+
+
+@pytest.fixture(scope="session")
+def site() -> Path:
+    """Return the folder of the built book; build it when its sources are newer.
+
+    Tests run in several processes, and one of them builds while the others wait.
+    """
+    (ROOT / "_build").mkdir(exist_ok=True)
+    with filelock.FileLock(ROOT / "_build" / "tests.lock"):
+        done = subprocess.run(
+            [sys.executable, "-m", "course_tools.book", "--if-stale"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+    assert done.returncode == 0, f"the book does not build:\n{done.stdout}{done.stderr}"
+    return ROOT / "_build" / "html"
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serves files and keeps silent about it."""
+
+    def log_message(self, *words):
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def serve():
+    """Return a function that serves a folder on this machine and returns its address."""
+    servers = []
+
+    def start(folder: Path) -> str:
+        handler = partial(QuietHandler, directory=str(folder))
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def find_chromium() -> str | None:
+    """Return a Chromium or Chrome of this machine."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next(filter(None, map(shutil.which, names)), None)
+
+
+def chromium_or_skip(path: str | None, environ=os.environ) -> str:
+    """Return the path; without one skip the test, but fail it in CI, where none may be skipped."""
+    if path:
+        return path
+    words = "no Chromium is installed (Debian and Ubuntu: sudo apt install chromium)"
+    if environ.get("CI"):
+        pytest.fail(f"{words}, and in CI no page test may be skipped")
+    pytest.skip(words)
+
+
+# one per module: Playwright keeps an event loop running, and other tests want theirs
+@pytest.fixture(scope="module")
+def browser():
+    """Return a browser started for this module."""
+    path = chromium_or_skip(find_chromium())
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=CHROMIUM_OPTIONS)
+        yield started
+        started.close()

@@ -1,0 +1,109 @@
+"""What it means that a page is all right in a browser."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+DESKTOP = {"width": 1280, "height": 900}
+PHONE = {"width": 390, "height": 844}
+
+# Formulas that are still text, or that MathJax could not read.
+MATHS_FAULTS = """() => {
+  const article = document.querySelector("article") || document.body;
+  const formulas = [...article.querySelectorAll(".math")];
+  const bare = formulas.filter(f => !f.querySelector("mjx-container"));
+  return bare.map(f => "not rendered: " + f.textContent.trim().slice(0, 60))
+    .concat([...article.querySelectorAll("mjx-merror")].map(e => "unreadable: " + e.textContent));
+}"""
+
+# Images that came to nothing, and fonts that did not load.
+ASSET_FAULTS = """() => [...document.images]
+  .filter(i => i.complete && i.naturalWidth === 0).map(i => "image without content: " + i.src)
+  .concat([...document.fonts].filter(f => f.status === "error").map(f => "font: " + f.family))"""
+
+# Text whose contrast with what lies behind it is below WCAG AA (4.5, or 3 for large text).
+CONTRAST_FAULTS = """() => {
+  const rgb = c => (c.match(/[\\d.]+/g) || []).map(Number);
+  const shade = v => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  const light = ([r, g, b]) => 0.2126 * shade(r) + 0.7152 * shade(g) + 0.0722 * shade(b);
+  const behind = e => {
+    for (; e; e = e.parentElement) {
+      const c = rgb(getComputedStyle(e).backgroundColor);
+      if (c.length === 3 || c[3] === 1) return c;
+    }
+    return [255, 255, 255];
+  };
+  const faults = new Set();
+  for (const e of document.querySelectorAll("article *, nav a, .claim-entry *")) {
+    const own = [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
+    if (!own || !e.offsetParent || e.closest("svg, mjx-container, .MathJax")) continue;
+    const style = getComputedStyle(e), size = parseFloat(style.fontSize);
+    const [a, b] = [light(rgb(style.color)), light(behind(e))].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    const large = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
+    if (ratio < (large ? 3 : 4.5))
+      faults.add(`contrast ${ratio.toFixed(2)}, ${e.tagName}.${e.className}: `
+        + e.textContent.trim().slice(0, 30));
+  }
+  return [...faults];
+}"""
+
+
+@dataclass
+class Visitor:
+    """A browser window and what went wrong in it."""
+
+    page: object
+    faults: list[str] = field(default_factory=list)
+
+    def look_at(self, address: str) -> list[str]:
+        """Open a page and return its faults, each with the page's name."""
+        self.faults.clear()
+        self.page.goto(address)
+        self.page.wait_for_function("!window.MathJax || window.MathJax.startup?.promise")
+        self.page.evaluate("window.MathJax?.startup?.promise.then(() => document.fonts.ready)")
+        width = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        found = list(self.faults)
+        if width > 0:
+            found.append(f"the page is {width} pixels wider than the window")
+        for script in (MATHS_FAULTS, ASSET_FAULTS, CONTRAST_FAULTS):
+            found += self.page.evaluate(script)
+        return [f"{Path(urlsplit(address).path).name}: {fault}" for fault in found]
+
+
+@contextlib.contextmanager
+def window(browser, home: str, size: dict, scheme: str) -> Iterator[Visitor]:
+    """Open a window for the site at `home`, with the network cut.
+
+    Args:
+        home: "file:///..." or "http://127.0.0.1:PORT"; anything else that a page asks for is a
+            fault, and is not answered.
+        size: {"width", "height"} in pixels.
+        scheme: "light" or "dark", what the reader's system prefers.
+    """
+    local = home.startswith("file:")
+    context = browser.new_context(viewport=size, color_scheme=scheme, offline=local)
+    visitor = Visitor(context.new_page())
+    note = visitor.faults.append
+
+    def allowed(url: str) -> bool:
+        return url.startswith((home, "data:", "blob:"))
+
+    def answer(route):
+        route.continue_() if allowed(route.request.url) else route.abort()
+
+    context.route("**/*", answer)
+    page = visitor.page
+    page.on("request", lambda r: None if allowed(r.url) else note(f"asks for {r.url}"))
+    page.on("requestfailed", lambda r: note(f"cannot load {r.url}"))
+    page.on("response", lambda r: note(f"{r.status} for {r.url}") if r.status >= 400 else None)
+    page.on("pageerror", lambda error: note(f"script error: {error}"))
+    page.on("console", lambda m: note(f"console: {m.text}") if m.type == "error" else None)
+    try:
+        yield visitor
+    finally:
+        context.close()
