@@ -1,5 +1,16 @@
 """One architecture per file; logits out; nothing but torch."""
 
 from course_utils.models.autoencoder import Autoencoder
+from course_utils.models.classifier import Classifier
+from course_utils.models.conditional import ConditionalAutoencoder, ConditionalVAE
+from course_utils.models.conv_vae import ConvVAE
+from course_utils.models.vae import VAE
 
-__all__ = ["Autoencoder"]
+__all__ = [
+    "VAE",
+    "Autoencoder",
+    "Classifier",
+    "ConditionalAutoencoder",
+    "ConditionalVAE",
+    "ConvVAE",
+]

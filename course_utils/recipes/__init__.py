@@ -9,13 +9,15 @@ trained and never trains again what is already there.
 
 from __future__ import annotations
 
-from course_utils.recipes import ae
+from course_utils.recipes import ae, cvae, referee, vae
 from course_utils.recipes.base import Recipe, Run, Settings, load, seeds, train_recipe
 from course_utils.runtime import CourseError
 
 __all__ = ["Recipe", "Run", "Settings", "get", "load", "names", "run", "run_seeds"]
 
-RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in [*ae.RECIPES]}
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe for recipe in [*ae.RECIPES, *vae.RECIPES, *cvae.RECIPES, *referee.RECIPES]
+}
 
 
 def names() -> list[str]:
