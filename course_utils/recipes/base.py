@@ -288,10 +288,21 @@ def load(folder: Path, recipe: Recipe | None = None, expected: dict | None = Non
     checkpoint.load_weights(model, tensors, path)
     if hashlib.sha256(path.read_bytes()).hexdigest() != info["weights_sha256"]:
         raise CourseError(f"{path} is not the file that run.json describes; train the run again")
-    with (folder / "history.csv").open(newline="") as file:
-        history = [numbers(row) for row in csv.DictReader(file)]
+    history = read_history(folder / "history.csv", info["settings"]["epochs"])
     return Run(folder, recipe, info["seed"], info["profile"], model.eval(), info["metrics"],
                history, info)  # fmt: skip
+
+
+def read_history(path: Path, epochs: int) -> list[dict]:
+    """Return the rows of history.csv; raise CourseError unless there is one for each epoch."""
+    try:
+        with path.open(newline="") as file:
+            history = [numbers(row) for row in csv.DictReader(file)]
+    except (OSError, ValueError, TypeError) as error:
+        raise CourseError(f"{path} cannot be read ({error}); train the run again") from None
+    if len(history) != epochs:
+        raise CourseError(f"{path} has {len(history)} of {epochs} epochs; train the run again")
+    return history
 
 
 def numbers(row: dict[str, str]) -> dict:
@@ -310,6 +321,7 @@ def read_info(folder: Path) -> dict:
         info = json.loads(path.read_text())
         checkpoint.refuse_newer(info["format"], path)
         info["recipe"], info["seed"], info["profile"], info["metrics"], info["weights_sha256"]
+        info["settings"]["epochs"]
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise CourseError(f"{path} is damaged ({error!r}); train the run again") from None
     return info
