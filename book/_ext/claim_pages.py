@@ -63,8 +63,7 @@ def show_number(number: float, spec: str = "") -> str:
     """Return a number as the book prints it: four significant digits unless `spec` says else."""
     if spec:
         return format(number, spec)
-    rounded = float(f"{number:.4g}")
-    return f"{rounded:.0f}" if abs(rounded) >= 1000 else f"{rounded:g}"
+    return f"{number:.0f}" if abs(number) >= 1000 else f"{float(f'{number:.4g}'):g}"
 
 
 def anchor(identifier: str) -> str:

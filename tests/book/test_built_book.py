@@ -1,0 +1,198 @@
+"""What stands in the built pages, and that a build with faults fails."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+
+from course_tools import book, pages
+from course_utils import claims
+
+ROOT = Path(__file__).resolve().parents[2]
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+DOCUMENTS = [
+    TOC["root"],
+    *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]),
+]
+NOTEBOOKS = sorted(
+    path.relative_to(ROOT).with_suffix("").as_posix()
+    for path in (ROOT / "notebooks").glob("[0-9]*.ipynb")
+)
+
+
+def soup(path: Path) -> BeautifulSoup:
+    """Return a parsed page."""
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+def test_the_site_has_no_fault(site):
+    assert pages.faults(site) == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_document_of_the_contents_is_a_page(site, document):
+    assert (site / f"{document}.html").is_file()
+
+
+def test_every_chapter_is_in_the_contents_and_on_the_front_page(site):
+    linked = {link["href"] for link in soup(site / "book/intro.html").select("article a[href]")}
+    for notebook in NOTEBOOKS:
+        assert notebook in DOCUMENTS
+        assert f"../{notebook}.html" in linked
+
+
+def test_mathematics_comes_from_the_site(site):
+    scripts = soup(site / "book/notation.html").find_all("script", src=re.compile("mathjax"))
+    assert [script["src"].split("?")[0] for script in scripts] == [
+        "../_static/mathjax/tex-mml-chtml.js"
+    ]
+
+
+def test_pages_load_no_more_than_they_need(site):
+    for page in pages.pages_of(site):
+        loaded = " ".join(script["src"] for script in page.soup.find_all("script", src=True))
+        assert "require" not in loaded and "thebe" not in loaded
+        assert "THEBE_JS_URL" not in page.html
+
+
+def test_every_page_can_be_downloaded(site):
+    for document in DOCUMENTS:
+        button = soup(site / f"{document}.html").select_one(".btn-download-source-button")
+        assert (site / "book" / button["href"]).resolve().is_file()
+
+
+def test_every_claim_has_an_entry_with_its_value_and_command(site):
+    entries = soup(site / "book/reproduce.html").select(".claim-entry")
+    by_command = {entry.pre.get_text().strip(): entry.get_text() for entry in entries}
+    stated, recorded = claims.load(), claims.records()
+    assert len(entries) == len(stated)
+    for id in stated:
+        text = by_command[f"course claims --rerun {id}"]
+        value = re.search(r"Measured:?\s*([-\d.e]+)", text)[1]
+        assert float(value) == pytest.approx(recorded[id]["value"], rel=1e-3)
+
+
+# -------------------------------------------------------------------- builds of changed copies
+
+
+@pytest.fixture
+def clone(tmp_path, monkeypatch) -> Path:
+    """Return a copy of what the book is made from, without chapters, outside of any repository."""
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy(ROOT / name, tmp_path)
+    for name in ("book", "requirements"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.rmtree(tmp_path / "book" / "claims")
+    package = tmp_path / "course_utils"
+    package.mkdir()
+    for name in ("__init__.py", "runtime.py", "claims.py"):
+        shutil.copy(ROOT / "course_utils" / name, package)
+    (tmp_path / "notebooks").mkdir()
+    toc = {**TOC, "parts": [part for part in TOC["parts"] if part["caption"] != "Chapters"]}
+    (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
+    intro = tmp_path / "book" / "intro.md"
+    text = re.sub(r"\[([^]]+)\]\(\.\./notebooks/[^)]+\)", r"\1", intro.read_text("utf-8"))
+    intro.write_text(text, encoding="utf-8")
+    for name in ("GITHUB_REPOSITORY", "GITHUB_SERVER_URL", "GITHUB_BASE_REF", "GITHUB_REF_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def add_notebook(clone: Path, output: dict) -> None:
+    """Add a chapter of one code cell with this output to the copy."""
+    import nbformat
+
+    cell = nbformat.v4.new_code_cell("show()", execution_count=1, outputs=[output])
+    title = nbformat.v4.new_markdown_cell("# A chapter")
+    notebook = nbformat.v4.new_notebook(
+        cells=[title, cell],
+        metadata={"kernelspec": {"name": "python3", "display_name": "p", "language": "python"}},
+    )
+    nbformat.write(notebook, clone / "notebooks" / "05_chapter.ipynb")
+    toc = yaml.safe_load((clone / "_toc.yml").read_text(encoding="utf-8"))
+    toc["parts"][0]["chapters"].append({"file": "notebooks/05_chapter"})
+    (clone / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
+
+
+def stream(text: str) -> dict:
+    """Return a notebook output that prints `text`."""
+    import nbformat
+
+    return nbformat.v4.new_output("stream", name="stdout", text=text)
+
+
+def test_a_build_is_fresh_until_a_source_changes(clone):
+    index = book.build(clone)
+    assert index.is_file() and book.is_fresh(clone)
+    with (clone / "book" / "glossary.md").open("a", encoding="utf-8") as file:
+        file.write("\nMore words.\n")
+    assert not book.is_fresh(clone)
+
+
+def test_without_a_repository_there_is_a_download_button_alone(clone):
+    add_notebook(clone, stream("12\n"))
+    book.build(clone)
+    page = (clone / "_build/html/notebooks/05_chapter.html").read_text(encoding="utf-8")
+    assert "btn-download-source-button" in page
+    assert "colab.research" not in page and "github.com" not in page
+
+
+@pytest.mark.slow
+def test_a_published_build_links_to_its_repository(clone, monkeypatch):
+    add_notebook(clone, stream("12\n"))
+    monkeypatch.setenv("GITHUB_REPOSITORY", "octo/course")
+    monkeypatch.setenv("GITHUB_REF_NAME", "v1.0")
+    book.build(clone)
+    html = clone / "_build" / "html"
+    links = {link["href"] for link in soup(html / "notebooks/05_chapter.html").select("a[href]")}
+    colab = "https://colab.research.google.com/github/octo/course/blob/v1.0/notebooks/"
+    assert f"{colab}05_chapter.ipynb" in links
+    assert "https://github.com/octo/course" in links
+    assert "colab.research" not in (html / "book/intro.html").read_text(encoding="utf-8")
+    assert "/course/_static/" in (html / "404.html").read_text(encoding="utf-8")
+    assert "https://octo.github.io/course/book/intro.html" in (html / "sitemap.xml").read_text()
+
+
+FAULTS = {
+    "See [there](nowhere.md).": "nowhere",
+    "The error is {claim}`ae.never-stated`.": "ae.never-stated",
+    "A {nosuchrole}`thing`.": "nosuchrole",
+    "{term}`no such word`": "no such word",
+}
+
+
+def test_faults_in_a_page_fail_the_build(clone):
+    with (clone / "book" / "glossary.md").open("a", encoding="utf-8") as file:
+        file.write("\n" + "\n\n".join(FAULTS) + "\n")
+    with pytest.raises(book.BookFailed) as failure:
+        book.build(clone)
+    for expected in FAULTS.values():
+        assert expected in str(failure.value)
+    assert not (clone / "_build" / "html").exists()
+    assert not book.is_fresh(clone)
+
+
+def test_a_fault_that_sphinx_does_not_see_fails_the_build(clone):
+    with (clone / "book" / "glossary.md").open("a", encoding="utf-8") as file:
+        file.write("\n![](_static/logo.svg)\n")
+    with pytest.raises(book.BookFailed, match="alt text"):
+        book.build(clone)
+
+
+def test_a_traceback_in_a_notebook_fails_the_build(clone):
+    add_notebook(clone, stream("Traceback (most recent call last):\n  ...\nValueError: no\n"))
+    with pytest.raises(book.BookFailed, match=r"05_chapter\.html: an output is a traceback"):
+        book.build(clone)
+
+
+def test_the_environment_decides_about_freshness(clone, monkeypatch):
+    before = book.digest(clone)
+    monkeypatch.setenv("GITHUB_REPOSITORY", "octo/course")
+    assert "GITHUB_REPOSITORY" in os.environ
+    assert book.digest(clone) != before

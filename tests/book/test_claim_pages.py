@@ -1,0 +1,127 @@
+"""The claim role and the page of claims, on a small book of their own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+EXTENSIONS = ROOT / "book" / "_ext"
+
+STATEMENTS = """
+[[claim]]
+id = "toy.error"
+says = "The *error* is small."
+metric = "test error per image"
+bound = "< 100"
+judged = "always"
+
+[[claim]]
+id = "toy.goal"
+says = "We wanted less."
+metric = "test error per image"
+bound = "<= 80"
+judged = "full"
+kind = "goal"
+"""
+
+RECORD = {
+    "value": 83.4321,
+    "spread": 0.2134,
+    "n": 5,
+    "profile": "full",
+    "data": "mnist",
+    "device": "cpu",
+    "versions": {"torch": "2.15.0"},
+    "date": "2026-11-21",
+}
+RECORDS = {"toy.error": RECORD, "toy.goal": {**RECORD, "device": "cuda", "value": 1234567.0}}
+
+
+def build(folder: Path, text: str, records: dict, statements: str = STATEMENTS):
+    """Build a book of one page, every warning an error; return the process and the page."""
+    claims = folder / "book" / "claims"
+    claims.mkdir(parents=True)
+    (claims / "01.toml").write_text(statements, encoding="utf-8")
+    (claims / "01.json").write_text(json.dumps(records), encoding="utf-8")
+    (folder / "index.md").write_text(f"# Page\n\n{text}\n", encoding="utf-8")
+    (folder / "conf.py").write_text(
+        f"import sys\nsys.path.insert(0, {str(EXTENSIONS)!r})\n"
+        "extensions = ['myst_parser', 'claim_pages']\n",
+        encoding="utf-8",
+    )
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "-n", "--keep-going", "-b", "html"]
+    done = subprocess.run(
+        [*command, str(folder), str(folder / "out")], capture_output=True, text=True
+    )
+    page = folder / "out" / "index.html"
+    return done, page.read_text(encoding="utf-8") if page.is_file() else ""
+
+
+TABLE = "\n\n```{claims-table}\n```"
+
+
+def test_numbers_come_from_the_record_and_link_to_their_evidence(tmp_path):
+    text = "Error {claim}`toy.error`, or {claim}`toy.error:.1f`, ± {claim}`toy.error/spread:.2f`."
+    done, page = build(tmp_path, text + TABLE, RECORDS)
+    assert done.returncode == 0, done.stderr
+    assert page.count('href="#claim-toy-error"') == 3
+    for shown in (">83.43<", ">83.4<", ">0.21<"):
+        assert shown in page
+
+
+def test_the_table_gives_evidence_and_command(tmp_path):
+    done, page = build(tmp_path, TABLE, RECORDS)
+    assert done.returncode == 0, done.stderr
+    for shown in (
+        "The <em>error</em> is small.",
+        "83.43 ± 0.21 (5 seeds)",
+        "below 100; ",
+        "at most 80; ",
+        "missed: a goal",
+        "1234567",
+        "measured on mnist in the full profile, cpu, with torch 2.15.0, on 2026-11-21",
+        "2 statements; every bound is reached but 1: toy.goal.",
+    ):
+        assert shown in page
+    assert "cuda" in page, "what differs from the rest is said where it differs"
+    assert "course claims --rerun toy.goal" in page.replace("<span></span>", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "records", "expected"),
+    [
+        ("{claim}`toy.unknown`", RECORDS, "stands in no file"),
+        ("{claim}`toy.error/mean`", RECORDS, "'mean' is not one of"),
+        ("{claim}`toy.error:.1q`", RECORDS, "no number format"),
+        ("{claim}`toy.error`", {}, "no recorded value"),
+        ("{claim}`toy.error/n`", {"toy.error": {**RECORD, "n": None}}, "no recorded n"),
+        ("{claim}`toy.error`", RECORDS, "claim-toy-error"),  # no table to link to
+        (TABLE, {"toy.error": RECORD}, "'toy.goal' is unrecorded"),
+        (TABLE, {**RECORDS, "toy.error": {**RECORD, "value": 101.0}}, "'toy.error' is failed"),
+        (TABLE, {**RECORDS, "toy.ghost": RECORD}, "recorded but not stated: toy.ghost"),
+    ],
+)
+def test_a_number_without_evidence_fails_the_build(tmp_path, text, records, expected):
+    done, _ = build(tmp_path, text, records)
+    assert done.returncode != 0
+    assert expected in done.stderr
+
+
+def test_a_book_without_claims_says_so(tmp_path):
+    done, page = build(tmp_path, TABLE, {}, statements="")
+    assert done.returncode == 0, done.stderr
+    assert "No statement is registered yet." in page
+
+
+def test_the_extensions_need_no_torch(tmp_path):
+    code = (
+        f"import sys; sys.path.insert(0, {str(EXTENSIONS)!r}); import claim_pages, site_setup;"
+        "print(any(name.split('.')[0] in ('torch', 'numpy') for name in sys.modules))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert answer.stdout.strip() == "False", answer.stderr
