@@ -99,6 +99,12 @@ def test_nearest_neighbours_of_images_count_pixels_in_zero_to_one():
     assert found.distances[0].tolist() == pytest.approx([0, (3 + 0.64) ** 0.5, 2], abs=1e-6)
 
 
+def test_flattened_bytes_are_pixels_too():
+    pixels = torch.tensor([[0, 255], [51, 0]], dtype=torch.uint8)
+    found = metrics.nearest_neighbours(pixels[:1], pixels[1:])
+    assert float(found.distances) == pytest.approx((0.2**2 + 1) ** 0.5)
+
+
 def test_a_copy_lies_at_exactly_zero():
     bank = 1e3 + normal(50, 8, 0)
     found = metrics.nearest_neighbours(bank[[7, 30]], bank, k=2)

@@ -81,6 +81,17 @@ def test_same_class_closeness_matches_brute_force():
     assert metrics.same_class_closeness(twins, torch.arange(6), k=1) == 0  # never itself
 
 
+def test_same_class_closeness_in_a_bank_matches_brute_force():
+    (codes, y), (bank, bank_y) = blobs(60, 0), blobs(90, 1)
+    order = torch.cdist(codes.double(), bank.double()).argsort(dim=1)
+    expected = float((bank_y[order[:, :10]] == y[:, None]).double().mean())
+    assert metrics.same_class_closeness(codes, y, 10, bank, bank_y) == pytest.approx(expected)
+    with pytest.raises(CourseError, match=r"k is 91; it can be at most 90"):
+        metrics.same_class_closeness(codes, y, 91, bank, bank_y)
+    with pytest.raises(CourseError, match="bank_y cannot be read"):
+        metrics.same_class_closeness(codes, y, 10, bank)
+
+
 # ------------------------------------------------------------- classification accuracy score
 
 

@@ -64,7 +64,7 @@ def accuracy_of(probe, codes_train, y_train, codes_test, y_test) -> float:
     return float(probe.score(test.cpu().numpy(), y_test.numpy()))
 
 
-def same_class_closeness(codes, y, k: int = 10) -> float:
+def same_class_closeness(codes, y, k: int = 10, bank=None, bank_y=None) -> float:
     """Return the share, 0 to 1, of a code's k nearest codes that carry its label, averaged.
 
     Also called label precision at k. A code never counts as its own neighbour; codes that know
@@ -73,7 +73,9 @@ def same_class_closeness(codes, y, k: int = 10) -> float:
     Args:
         codes: (N, D); distances are Euclidean.
         y: class labels (N,).
-        k: neighbours looked at, below N.
+        k: neighbours looked at, below N (at most M with a bank).
+        bank, bank_y: codes (M, D) and labels (M,) among which to look instead, say the training
+            set's; None looks among `codes`.
 
     Raises CourseError for bad input.
     """
@@ -81,10 +83,17 @@ def same_class_closeness(codes, y, k: int = 10) -> float:
 
     codes = as_points(codes, "codes").cpu()
     y = as_labels(y, len(codes), "y")
-    check_whole(k, "k", len(codes) - 1, " (the other codes)")
-    search = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(codes.numpy())
-    neighbours = torch.from_numpy(search.kneighbors(return_distance=False))  # without themselves
-    return float((y[neighbours] == y[:, None]).double().mean())
+    if bank is None:
+        check_whole(k, "k", len(codes) - 1, " (the other codes)")
+        queries, bank, bank_y = None, codes, y  # None: each code of the bank, without itself
+    else:
+        queries, bank = codes.numpy(), as_points(bank, "bank").cpu()
+        check_same_width(codes, bank, "codes and bank")
+        bank_y = as_labels(bank_y, len(bank), "bank_y")
+        check_whole(k, "k", len(bank), " (the codes of the bank)")
+    search = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(bank.numpy())
+    neighbours = torch.from_numpy(search.kneighbors(queries, return_distance=False))
+    return float((bank_y[neighbours] == y[:, None]).double().mean())
 
 
 def classification_accuracy_score(
@@ -135,8 +144,8 @@ def fit_mlp(
 ) -> nn.Module:
     """Train a classifier with one hidden layer on images x (N, C, H, W) and labels y (N,).
 
-    Adam, lr 1e-3, batches of 100; about 98 % on MNIST when trained on MNIST. The caller's random
-    state is left as it was.
+    Adam, lr 1e-3, batches of 100; 95 % on MNIST's test set from 10,000 real images. The caller's
+    random state is left as it was.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
