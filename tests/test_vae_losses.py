@@ -1,0 +1,509 @@
+"""The evidence lower bound and its kin: against torch.distributions, quadrature and Monte Carlo."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.distributions import Bernoulli, Normal, kl_divergence
+
+from course_utils import losses, metrics, train
+from course_utils.data.batches import Batches
+from course_utils.data.binary import binarised
+from course_utils.models import VAE, Classifier, ConditionalAutoencoder, ConditionalVAE
+from course_utils.runtime import CourseError
+
+SHAPE = (1, 4, 4)
+
+
+def lively(model):
+    """Return the model with weights large enough that means, variances and images differ."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.copy_(torch.randn_like(p) * (0.7 if p.ndim > 1 else 0.3))
+    return model.eval()
+
+
+@pytest.fixture
+def model():
+    """Return a small VAE for images of 4 x 4."""
+    return lively(VAE(widths=(8,), code_dim=3, image_shape=SHAPE))
+
+
+@pytest.fixture
+def x():
+    """Return 12 grey images of 4 x 4."""
+    return torch.rand(12, *SHAPE, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def binary(x):
+    """Return 12 black and white images of 4 x 4."""
+    return x.round()
+
+
+@pytest.fixture
+def gaussians():
+    """Return means and log-variances (7, 5) of every size."""
+    torch.manual_seed(2)
+    return 2 * torch.randn(7, 5), 2 * torch.randn(7, 5)
+
+
+def drawn(model, x, seed):
+    """Return mu, logvar and the codes that `model(x)` draws after `manual_seed(seed)`."""
+    with torch.no_grad():
+        mu, logvar = model.encode(x)
+    torch.manual_seed(seed)
+    return mu, logvar, mu + torch.exp(logvar / 2) * torch.randn(mu.shape)
+
+
+def seeded(loss, model, x, seed=5, y=None, **options):
+    """Return the loss terms with the random numbers that follow `manual_seed(seed)`."""
+    torch.manual_seed(seed)
+    return loss(model, x, y, **options)
+
+
+# ------------------------------------------------------------------------------------- divergence
+
+
+def test_kl_is_that_of_torch_distributions(gaussians):
+    mu, logvar = gaussians
+    expected = kl_divergence(Normal(mu, (logvar / 2).exp()), Normal(0.0, 1.0)).sum(1).mean()
+    assert losses.kl_standard_normal(mu, logvar).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_kl_is_the_mean_log_ratio_of_draws():
+    """Monte Carlo: the mean over z ~ q of log q(z) - log p(z), summed over the code."""
+    mu, logvar = torch.tensor([[0.5, -1.0, 0.0]]), torch.tensor([[-1.0, 0.5, 0.0]])
+    q = Normal(mu, (logvar / 2).exp())
+    torch.manual_seed(0)
+    z = q.sample((200_000,))
+    ratios = (q.log_prob(z) - Normal(0.0, 1.0).log_prob(z)).sum(dim=(1, 2))
+    error = ratios.std().item() / math.sqrt(len(ratios))
+    value = losses.kl_standard_normal(mu, logvar).item()
+    assert abs(value - ratios.mean().item()) < 4 * error < 0.02
+
+
+def test_kl_by_hand():
+    """One image, two units: (1 + 1 - 1 - 0)/2 for mu = 1, and (4 - 1 - log 4)/2 for sigma = 2."""
+    mu, logvar = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, math.log(4)]])
+    expected = [0.5, (3 - math.log(4)) / 2]
+    torch.testing.assert_close(losses.kl_per_unit(mu, logvar), torch.tensor(expected))
+    assert losses.kl_standard_normal(mu, logvar).item() == pytest.approx(sum(expected))
+
+
+def test_a_collapsed_unit_costs_nothing_and_is_seen(gaussians):
+    mu, logvar = (t.clone() for t in gaussians)
+    mu[:, 2], logvar[:, 2] = 0, 0
+    units = losses.kl_per_unit(mu, logvar)
+    assert units.shape == (5,) and units[2] == 0 and (units > 0).sum() == 4
+
+
+def test_kl_in_bf16_is_computed_in_float32(gaussians):
+    mu, logvar = (t.bfloat16() for t in gaussians)
+    expected = losses.kl_standard_normal(mu.float(), logvar.float())
+    assert losses.kl_standard_normal(mu, logvar).equal(expected)
+
+
+# ------------------------------------------------------------------------------------- likelihood
+
+
+def test_gaussian_nll_is_that_of_torch_distributions():
+    torch.manual_seed(0)
+    recon, truth = torch.rand(2, 6, 1, 5, 5)
+    for variance in (0.02, 1.0, 3.0):
+        expected = -Normal(recon, math.sqrt(variance)).log_prob(truth).sum() / 6
+        value = losses.gaussian_nll(recon, truth, math.log(variance)).item()
+        assert value == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_the_best_variance_is_the_mean_squared_error():
+    """There the learned variance has no gradient: it is the maximum-likelihood estimate."""
+    torch.manual_seed(0)
+    recon, truth = torch.rand(2, 6, 1, 5, 5)
+    best = (recon - truth).square().mean().log().requires_grad_()
+    losses.gaussian_nll(recon, truth, best).backward()
+    assert best.grad.item() == pytest.approx(0, abs=1e-4)
+
+
+# ------------------------------------------------------------------------------------------- ELBO
+
+
+def test_negative_elbo_written_out(model, binary):
+    mu, logvar, z = drawn(model, binary, seed=5)
+    terms = seeded(losses.negative_elbo, model, binary)
+    with torch.no_grad():
+        logits = model.decode(z)
+    nll = -Bernoulli(logits=logits).log_prob(binary).sum() / 12
+    kl = kl_divergence(Normal(mu, (logvar / 2).exp()), Normal(0.0, 1.0)).sum() / 12
+    sse = ((1 / (1 + np.exp(-logits.numpy())) - binary.numpy()) ** 2).sum() / 12
+    assert terms["nll"].item() == pytest.approx(nll.item(), rel=1e-5)
+    assert terms["kl"].item() == pytest.approx(kl.item(), rel=1e-5)
+    assert terms["loss"].item() == pytest.approx((nll + kl).item(), rel=1e-5)
+    assert terms["sse"].item() == pytest.approx(float(sse), rel=1e-5)
+    assert set(terms) == {"loss", "nll", "kl", "sse"}
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.3, 4.0])
+def test_beta_weighs_the_divergence_alone(model, x, beta):
+    plain = seeded(losses.negative_elbo, model, x)
+    terms = seeded(losses.negative_elbo, model, x, beta=beta)
+    assert all(terms[name] == plain[name] for name in ("nll", "kl", "sse"))
+    expected = plain["nll"] + beta * plain["kl"]
+    assert terms["loss"].item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_variance_one_half_is_squared_error_plus_divergence(model, x):
+    terms = seeded(losses.negative_elbo, model, x, likelihood="gaussian", variance=0.5)
+    expected = terms["sse"] + terms["kl"] + 16 * 0.5 * math.log(math.pi)
+    assert terms["loss"].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_the_learned_variance_is_used_and_learned(x):
+    model = lively(VAE(widths=(8,), code_dim=3, image_shape=SHAPE, learn_variance=True))
+    with torch.no_grad():
+        model.log_variance.fill_(math.log(0.04))
+    terms = seeded(losses.negative_elbo, model, x, likelihood="gaussian")
+    fixed = seeded(losses.negative_elbo, model, x, likelihood="gaussian", variance=0.04)
+    assert terms["loss"].item() == pytest.approx(fixed["loss"].item(), rel=1e-5)
+    terms["loss"].backward()
+    slope = 0.5 * (16 - terms["sse"].item() / 0.04)  # of the closed form, by hand
+    assert model.log_variance.grad.item() == pytest.approx(slope, rel=1e-4)
+
+
+def test_training_draws_a_new_code_at_each_call(model, x):
+    model.train()
+    values = {losses.negative_elbo(model, x)["nll"].item() for _ in range(5)}
+    assert len(values) == 5
+
+
+def test_evaluation_draws_codes_too_and_the_same_at_each_call(model, x):
+    """An ELBO at mean codes would be too good; one that changes could not be compared."""
+    batches = Batches((x * 255).byte(), torch.zeros(12, dtype=torch.int64), 5)
+    first, second = (train.evaluate(model, losses.negative_elbo, batches) for _ in range(2))
+    assert first == second
+    images = (x * 255).byte() / 255
+    with torch.no_grad():
+        at_mean = losses.bernoulli_nll(model.decode(model.encode(images)[0]), images).item()
+    assert first["nll"] > at_mean * 1.01
+
+
+# ------------------------------------------------------------------------------- binarised pixels
+
+
+class Seen(VAE):
+    """A VAE that remembers the images it was given."""
+
+    def encode(self, x):
+        self.seen = x
+        return super().encode(x)
+
+
+@pytest.mark.parametrize("loss", [losses.negative_elbo, losses.iwae_loss])
+def test_dynamic_binarisation(loss, x):
+    """Encoder and likelihood see the same black and white pixels, new at each call."""
+    model, many = lively(Seen(widths=(8,), code_dim=3, image_shape=SHAPE)), x.repeat(500, 1, 1, 1)
+    loss(model, many, binarise=True)
+    first = model.seen
+    assert set(first.unique().tolist()) == {0, 1}
+    means = first.view(500, 12, *SHAPE).mean(0)
+    assert (means - x).abs().max() < 0.1  # five standard errors
+    terms = seeded(loss, model, many, binarise=True)
+    assert not torch.equal(model.seen, first)
+    torch.manual_seed(5)
+    assert torch.equal(model.seen, torch.bernoulli(many))
+    again = loss(model, model.seen)  # the generator goes on from there
+    assert terms["loss"].item() == pytest.approx(again["loss"].item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("loss", [losses.negative_elbo, losses.iwae_loss])
+def test_grey_pixels_stay_grey_unless_asked(loss, x):
+    model = lively(Seen(widths=(8,), code_dim=3, image_shape=SHAPE))
+    loss(model, x)
+    assert torch.equal(model.seen, x)
+
+
+def test_binarised_is_fixed_and_fair(digits):
+    first = binarised(digits.test)
+    assert torch.equal(first.x, binarised(digits.test).x)
+    assert torch.equal(first.y, digits.test.y)
+    assert first.x.dtype == torch.uint8 and first.x.unique().tolist() == [0, 255]
+    assert torch.equal(binarised(digits.test.head(77)).x, first.x[:77])
+    assert not torch.equal(binarised(digits.test, seed=1).x, first.x)
+    grey = digits.test.x.double() / 255
+    assert (first.x.double() / 255 - grey).mean().abs() < 1e-3
+    sure = (digits.test.x == 0) | (digits.test.x == 255)
+    assert torch.equal(first.x[sure], digits.test.x[sure])
+
+
+# ------------------------------------------------------------------------------------------- IWAE
+
+
+def exact_log_likelihood(model, x) -> torch.Tensor:
+    """Return log p(x) (B,) of a model with one number as code, by the trapezium rule, in nats."""
+    z = torch.linspace(-9, 9, 4001)[:, None]
+    with torch.no_grad():
+        logits = model.decode(z).flatten(1).double()
+    flat = x.flatten(1).double()
+    log_px = flat @ logits.T - torch.nn.functional.softplus(logits).sum(1)  # (B, 4001)
+    log_joint = log_px + Normal(0.0, 1.0).log_prob(z.flatten().double())
+    return torch.logsumexp(log_joint, dim=1) + math.log(18 / 4000)
+
+
+@pytest.fixture
+def line():
+    """Return a VAE whose code is one number, with a posterior that is off but not far off."""
+    model = lively(VAE(widths=(8,), code_dim=1, image_shape=SHAPE))
+    with torch.no_grad():
+        model.encoder[-1].weight.mul_(0.3)
+    return model
+
+
+def test_the_bound_rises_with_k_towards_the_exact_likelihood(line, binary):
+    exact = -exact_log_likelihood(line, binary).mean().item()
+    many = binary.repeat(400, 1, 1, 1)
+    with torch.no_grad():
+        values = [losses.iwae_loss(line, many, k=k)["loss"].item() for k in (1, 4, 32, 512)]
+    assert values[0] > values[1] + 0.1 > values[2] + 0.1 > exact
+    assert values[2] > values[3] > exact - 0.01
+    assert values[3] == pytest.approx(exact, abs=0.02)
+
+
+def test_with_one_code_it_is_the_elbo_in_expectation(model, binary):
+    """The log ratio of a drawn code estimates the KL term; `negative_elbo` has it exactly."""
+    many = binary.repeat(4000, 1, 1, 1)
+    with torch.no_grad():
+        bound = losses.iwae_loss(model, many, k=1)
+        elbo = losses.negative_elbo(model, many)
+    assert bound["loss"].item() == pytest.approx(elbo["loss"].item(), rel=0.005)
+    assert bound["loss"].item() == pytest.approx(bound["nelbo"].item(), rel=1e-6)
+
+
+def test_iwae_is_the_bound_of_the_metrics(model, binary):
+    """A second implementation, in metrics, on the same random numbers."""
+    weights = metrics.log_weights(model, binary, 7, torch.Generator().manual_seed(5))
+    terms = seeded(losses.iwae_loss, model, binary, k=7)
+    assert terms["loss"].item() == pytest.approx(-metrics.iwae_bound(weights), rel=1e-5)
+    assert terms["nelbo"].item() == pytest.approx(-weights.mean().item(), rel=1e-5)
+    assert terms["loss"] < terms["nelbo"]
+
+
+def test_iwae_neither_overflows_nor_underflows(model, binary):
+    """Weights of e^-10000 are zero as floats; their logarithms are not."""
+    with torch.no_grad():
+        model.decoder[-2].weight.mul_(1e3)
+    terms = losses.iwae_loss(model, binary, k=3)
+    terms["loss"].backward()
+    assert terms["loss"] > 1000
+    assert all(p.grad.isfinite().all() for p in model.parameters())
+
+
+# -------------------------------------------------------------------------------- all of them alike
+
+CASES = [
+    (losses.negative_elbo, {}),
+    (losses.negative_elbo, {"beta": 4.0, "likelihood": "gaussian", "variance": 0.1}),
+    (losses.iwae_loss, {"k": 3}),
+]
+
+
+@pytest.mark.parametrize(("loss", "options"), CASES)
+def test_the_gradient_is_that_of_the_numbers(loss, options, model, x):
+    """Central differences along a random direction, with the noise held fixed."""
+    torch.manual_seed(1)
+    directions = [torch.randn_like(p) for p in model.parameters()]
+    seeded(loss, model, x, **options)["loss"].backward()
+    pairs = list(zip(model.parameters(), directions, strict=True))
+    slope = sum((p.grad * d).sum().item() for p, d in pairs)
+    values = []
+    with torch.no_grad():
+        for step in (1e-3, -2e-3):
+            for p, d in pairs:
+                p.add_(d, alpha=step)
+            values.append(seeded(loss, model, x, **options)["loss"].item())
+    assert (values[0] - values[1]) / 2e-3 == pytest.approx(slope, rel=0.02)
+
+
+@pytest.mark.parametrize(("loss", "options"), CASES)
+def test_terms_are_scalars_and_only_the_loss_has_a_gradient(loss, options, model, x):
+    terms = loss(model, x, torch.zeros(12, dtype=torch.int64), **options)
+    assert all(term.shape == () for term in terms.values())
+    assert [name for name, term in terms.items() if term.requires_grad] == ["loss"]
+    terms["loss"].backward()
+    assert all(p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+@pytest.mark.parametrize(("loss", "options"), CASES)
+def test_sums_are_taken_in_float32_under_bf16(loss, options, model, x):
+    exact = seeded(loss, model, x, **options)["loss"].item()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        terms = seeded(loss, model, x, **options)
+    assert all(term.dtype == torch.float32 for term in terms.values())
+    assert terms["loss"].item() == pytest.approx(exact, rel=0.02)
+
+
+@pytest.mark.parametrize(("loss", "options"), CASES)
+def test_losses_are_means_over_the_batch(loss, options, model, x):
+    """Twice the images, the same loss, up to the noise."""
+    with torch.no_grad():
+        small = loss(model, x.repeat(1000, 1, 1, 1), **options)["loss"].item()
+        large = loss(model, x.repeat(2000, 1, 1, 1), **options)["loss"].item()
+    assert small == pytest.approx(large, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"likelihood": "poisson"}, "poisson.*choose one of: bernoulli, gaussian"),
+        ({"likelihood": "gaussian"}, "no variance: learn_variance=True"),
+        ({"likelihood": "gaussian", "variance": -1.0}, "-1.0; it must be above 0"),
+        ({"likelihood": "gaussian", "variance": 0}, "must be above 0"),
+        ({"variance": 0.5}, "no meaning for the Bernoulli"),
+    ],
+)
+def test_bad_arguments_are_refused(options, message, model, x):
+    with pytest.raises(CourseError, match=message):
+        losses.negative_elbo(model, x, **options)
+
+
+@pytest.mark.parametrize("k", [0, -1, 2.0])
+def test_a_bad_k_is_refused(k, model, x):
+    with pytest.raises(CourseError, match=r"k is .* whole number"):
+        losses.iwae_loss(model, x, k=k)
+
+
+# ------------------------------------------------------------------------------------- conditional
+
+
+def test_conditional_negative_elbo_written_out(binary):
+    model = lively(ConditionalVAE((8,), 3, n_classes=4, image_shape=SHAPE))
+    y = torch.arange(12) % 4
+    with torch.no_grad():
+        mu, logvar = model.encode(binary, y)
+    torch.manual_seed(5)
+    z = mu + torch.exp(logvar / 2) * torch.randn(12, 3)
+    nll = -Bernoulli(logits=model.decode(z, y)).log_prob(binary).sum() / 12
+    kl = kl_divergence(Normal(mu, (logvar / 2).exp()), Normal(0.0, 1.0)).sum() / 12
+    terms = seeded(losses.conditional_negative_elbo, model, binary, y=y, beta=2.5)
+    assert terms["loss"].item() == pytest.approx((nll + 2.5 * kl).item(), rel=1e-5)
+    assert terms["nll"].item() == pytest.approx(nll.item(), rel=1e-5)
+    other = seeded(losses.conditional_negative_elbo, model, binary, y=(y + 1) % 4)
+    assert other["nll"] != terms["nll"]
+
+
+def test_conditional_reconstruction_written_out(x):
+    model = lively(ConditionalAutoencoder((8,), 3, n_classes=4, image_shape=SHAPE))
+    y = torch.arange(12) % 4
+    terms = losses.conditional_reconstruction(model, x, y)
+    with torch.no_grad():
+        p = 1 / (1 + np.exp(-model(x, y)[0].double().numpy()))
+    t = x.double().numpy()
+    nll = -(t * np.log(p) + (1 - t) * np.log(1 - p)).sum() / 12
+    assert terms["loss"].item() == pytest.approx(nll, rel=1e-5)
+    assert terms["sse"].item() == pytest.approx(((p - t) ** 2).sum() / 12, rel=1e-5)
+    assert not torch.equal(
+        losses.conditional_reconstruction(model, x, 3 - y)["loss"], terms["loss"]
+    )
+
+
+# ------------------------------------------------------------------------- estimators of gradients
+
+
+def exact_gradient_of_mu(model, x) -> torch.Tensor:
+    """Return d/dmu of E_q[-log p(x|z)] (B, 1), by quadrature, for a code of one number."""
+    with torch.no_grad():
+        mu, logvar = model.encode(x)
+        noise = torch.linspace(-8, 8, 2001)
+        weight = Normal(0.0, 1.0).log_prob(noise).exp() * (16 / 2000)
+
+    def cost(mu):
+        z = mu + (logvar / 2).exp() * noise  # (B, 2001)
+        logits = model.decode(z.reshape(-1, 1)).view(len(x), 2001, -1)
+        nll = torch.nn.functional.softplus(logits).sum(2) - torch.einsum(
+            "bnp,bp->bn", logits, x.flatten(1)
+        )
+        return (nll * weight).sum(1)
+
+    h = 1e-2
+    with torch.no_grad():
+        return (cost(mu + h) - cost(mu - h))[:, None] / (2 * h)
+
+
+@pytest.mark.parametrize("estimator", losses.ESTIMATORS)
+def test_the_estimators_have_no_bias(estimator, line, binary):
+    exact = exact_gradient_of_mu(line, binary)
+    torch.manual_seed(0)
+    estimates = losses.gradients_of_mu(line, binary, 8000, estimator)
+    assert estimates.shape == (8000, 12, 1)
+    error = estimates.std(0) / math.sqrt(8000)
+    assert ((estimates.mean(0) - exact).abs() < 4.5 * error + 1e-3).all()
+
+
+def test_the_score_function_has_the_larger_variance(model, binary):
+    """By far without a baseline, and still with one."""
+    torch.manual_seed(0)
+    reparameterised, score, baseline = (
+        losses.gradients_of_mu(model, binary, 4000, name).var(0).mean().item()
+        for name in ("reparameterised", "score", "score_with_baseline")
+    )
+    assert score > 2 * baseline > 2 * reparameterised
+
+
+def test_estimators_leave_no_gradients_behind(model, binary):
+    with torch.no_grad():
+        estimates = losses.gradients_of_mu(model, binary, 3, "reparameterised")
+    assert not estimates.requires_grad and all(p.grad is None for p in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("estimator", "n"), [("magic", 5), ("score_with_baseline", 1), ("score", 0)]
+)
+def test_bad_estimators_are_refused(estimator, n, model, binary):
+    with pytest.raises(CourseError, match=r"choose one of|needs at least"):
+        losses.gradients_of_mu(model, binary, n, estimator)
+
+
+# ------------------------------------------------------------------------------------- the referee
+
+
+def test_classification_is_cross_entropy_and_accuracy(few):
+    torch.manual_seed(0)
+    model, x, y = Classifier().eval(), few.x[:50] / 255, few.y[:50]
+    terms = losses.classification(model, x, y)
+    with torch.no_grad():
+        logits = model(x).double().numpy()
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    assert terms["loss"].item() == pytest.approx(-np.log(p[range(50), y]).mean(), rel=1e-5)
+    assert terms["accuracy"].item() == pytest.approx((logits.argmax(1) == y.numpy()).mean())
+    assert terms["loss"].requires_grad and not terms["accuracy"].requires_grad
+
+
+def test_images_are_moved_in_training_only(few):
+    torch.manual_seed(0)
+    model, x, y = Classifier(dropout=0.0), few.x[:50] / 255, few.y[:50]
+    assert (
+        losses.classification(model, x, y, shift=2)["loss"]
+        != (losses.classification(model, x, y, shift=2)["loss"])
+    )
+    model.eval()
+    moved, still = (losses.classification(model, x, y, shift=s)["loss"] for s in (2, 0))
+    assert moved == still
+
+
+def test_shifted_moves_each_image_by_itself_and_not_too_far():
+    x = torch.zeros(500, 2, 9, 7)
+    x[:, 0, 4, 3], x[:, 1, 4, 3] = 1, 2  # both channels move together
+    torch.manual_seed(0)
+    moved = losses.shifted(x, 2)
+    assert moved.shape == x.shape
+    at = moved[:, 0].nonzero()
+    assert at[:, 0].tolist() == list(range(500)) and torch.equal(at, moved[:, 1].nonzero())
+    offsets = {(int(r) - 4, int(c) - 3) for _, r, c in at}
+    assert offsets == {(r, c) for r in range(-2, 3) for c in range(-2, 3)}
+
+
+def test_shifted_fills_with_background():
+    torch.manual_seed(0)
+    moved = losses.shifted(torch.ones(200, 1, 5, 5), 1)
+    assert set(moved.sum(dim=(1, 2, 3)).tolist()) == {25, 20, 16}
