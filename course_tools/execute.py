@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -36,7 +35,8 @@ from course_utils import claims, runtime
 from course_utils.runtime import CourseError
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-PROGRESS_BAR = re.compile(r"\d+(?:%\|.*\||\w*\s*\[)[^\n]*(?:it|s|\w+)/\w+[^\n]*\]")
+PROGRESS_BAR = re.compile(r"\[\d+:\d\d")  # "... [00:12<00:03, 8.1it/s]"
+NOTEBOOK_KEYS, CELL_KEYS = ("mystnb", "myst"), ("tags", "mystnb")  # metadata that authors write
 START_SECONDS = 120  # for a kernel to come up on a busy machine
 # asked of the kernel after the last cell: only it knows which data the cells worked on
 PROBE = """
@@ -133,13 +133,11 @@ def run_cells(nb: NotebookNode, path: Path, profile: str, judged: Path | None) -
         store_widget_state=False,
         resources={"metadata": {"path": str(path.parent)}},
     )
-    # without a place for it to go, what a widget shows becomes an output of the cell
-    client.comm_open_handlers = {}
-    client.log.disabled = True  # ... and each of them a warning
-    client.reset_execution_trackers()
+    # no widget keeps what it displays: it becomes an output of the cell, and stays on the page
+    client.comm_open_handlers = {"jupyter.widget": lambda message: None}
     started = time.perf_counter()
     with client.setup_kernel(env=environment(profile, judged), stderr=subprocess.DEVNULL):
-        for index in numbered_code(nb, path.stem):
+        for index in tqdm(emptied(nb), path.stem, unit="cell", disable=None, leave=False):
             run_cell(client, nb, index, path)
         stamp = ask(client)
     return stamp | {
@@ -150,17 +148,19 @@ def run_cells(nb: NotebookNode, path: Path, profile: str, judged: Path | None) -
 
 def environment(profile: str, judged: Path | None) -> dict[str, str]:
     """Return the environment of a kernel."""
-    env = {name: value for name, value in os.environ.items() if name != "COURSE_RECORD"}
+    # with another backend than the kernel's own, figures leave no picture
+    unwanted = ("COURSE_RECORD", "MPLBACKEND")
+    env = {name: value for name, value in os.environ.items() if name not in unwanted}
     env |= {"COURSE_PROFILE": runtime.profile(profile), "COURSE_PROGRESS": "0"}
     return env | ({"COURSE_RECORD": str(judged)} if judged else {})
 
 
-def numbered_code(nb: NotebookNode, name: str) -> Iterator[int]:
-    """Yield the index of each code cell, behind a progress bar where somebody watches."""
+def emptied(nb: NotebookNode) -> list[int]:
+    """Take outputs and counts from all code cells; return the indices of these cells."""
     indices = [index for index, cell in enumerate(nb.cells) if cell.cell_type == "code"]
-    for cell in (nb.cells[index] for index in indices):
-        cell.outputs, cell.execution_count = [], None
-    yield from tqdm(indices, desc=name, unit="cell", disable=None, leave=False)
+    for index in indices:
+        nb.cells[index].outputs, nb.cells[index].execution_count = [], None
+    return indices
 
 
 def run_cell(client: NotebookClient, nb: NotebookNode, index: int, path: Path) -> None:
@@ -210,8 +210,10 @@ def ask(client: NotebookClient) -> dict:
 
 def clean(nb: NotebookNode, stamp: dict) -> None:
     """Stamp a notebook, and leave in it only what does not change from run to run."""
+    kept = {key: nb.metadata[key] for key in NOTEBOOK_KEYS if nb.metadata.get(key)}
     nb.metadata = nbformat.from_dict(
-        {
+        kept
+        | {
             "course": stamp,
             "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"name": "python", "pygments_lexer": "ipython3"},
@@ -219,9 +221,8 @@ def clean(nb: NotebookNode, stamp: dict) -> None:
     )
     name_cells(nb)
     for cell in nb.cells:
-        kept = {key: cell.metadata[key] for key in ("tags", "mystnb") if cell.metadata.get(key)}
+        kept = {key: cell.metadata[key] for key in CELL_KEYS if cell.metadata.get(key)}
         cell.metadata = nbformat.from_dict(kept)
-        cell.pop("attachments", None) if not cell.get("attachments") else None
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if not fleeting(output)]
             for output in cell.outputs:

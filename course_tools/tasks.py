@@ -240,12 +240,16 @@ def build_if_stale():
     run([venv_python(), "-m", "course_tools.book", "--if-stale"])
 
 
+# nbval compares the stored outputs of notebooks with those of a fresh run
+NBVAL = ["-p", "course_tools.nbval_plugin", "--nbval", "--nbval-current-env"]
+NBVAL += ["--nbval-cell-timeout", "300"]
+NBVAL += ["--nbval-sanitize-with", str(ROOT / "tests" / "notebooks" / "sanitize.cfg")]
+
+
 def notebooks():
-    """Return the arguments that let nbval compare the stored notebooks, when there are any."""
-    if not list((ROOT / "notebooks").glob("*.ipynb")):
-        return ["tests"]
-    nbval = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout", "300"]
-    return ["tests", "notebooks", *nbval, "--nbval-sanitize-with", "tests/nbval.cfg"]
+    """Return what to test: with nbval's comparison of the stored notebooks, when there are any."""
+    stored = list((ROOT / "notebooks").glob("*.ipynb"))
+    return ["tests", "notebooks", *NBVAL] if stored else ["tests"]
 
 
 def pytest(marks, arguments, env=None, status=False):
