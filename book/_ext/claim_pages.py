@@ -83,7 +83,7 @@ class ClaimRole(SphinxRole):
             return [self.inliner.problematic(self.rawtext, self.rawtext, message)], [message]
         link = addnodes.pending_xref(
             "",
-            nodes.inline("", shown, classes=["claim"]),
+            nodes.inline("", shown),
             refdomain="std",
             reftype="ref",
             refexplicit=True,
