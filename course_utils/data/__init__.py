@@ -168,8 +168,8 @@ def _load(collection: str, place: Path | None, profile: str) -> Dataset:
         name=name,
         source="real" if place else "drawn",
         sha256=hashlib.sha256(f"{origin} {SIZES[profile]} {SPLIT_SEED}".encode()).hexdigest(),
-        train=Split(pool.x[train], pool.y[train]),
-        val=Split(pool.x[val], pool.y[val]),
+        train=Split(pool.x.index_select(0, train), pool.y[train]),
+        val=Split(pool.x.index_select(0, val), pool.y[val]),
         test=test.head(n_test),
         classes=DIGITS if collection == "MNIST" else GARMENTS,
     )
