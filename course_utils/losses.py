@@ -45,6 +45,19 @@ def reconstruction(model, x: torch.Tensor, y: torch.Tensor | None = None) -> dic
     return {"loss": loss, "sse": loss.detach()}
 
 
+def masked_reconstruction(
+    model, x: torch.Tensor, y: torch.Tensor | None = None, *, masked: float = 0.2
+) -> dict:
+    """Squared error against the whole image, of an autoencoder that sees it with gaps.
+
+    In training a share `masked` of the pixels is hidden from the encoder, other ones each time
+    (dropout of the input), so that it cannot lean on single pixels; in eval mode none is.
+    """
+    seen = F.dropout(x, masked, training=model.training)
+    loss = squared_error(model.reconstruct(seen), x)
+    return {"loss": loss, "sse": loss.detach()}
+
+
 def reconstruction_pm1(model, x: torch.Tensor, y: torch.Tensor | None = None) -> dict:
     """Squared error on pixels in [-1, 1], as source 000 trains: four times that on [0, 1]."""
     logits, _ = model(x)

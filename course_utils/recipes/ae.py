@@ -27,6 +27,7 @@ def _recipe(name: str, says: str, full: Settings, quick: Settings = QUICK, **res
     return Recipe(name, says, Autoencoder, rest.pop("model_args"), loss, full, quick, **rest)
 
 
+SPARSE_RUN = replace(ONECYCLE, seeds=3)
 SPARSE = {"widths": (256,), "code_dim": 32}
 
 RECIPES = [
@@ -47,12 +48,14 @@ RECIPES = [
     _recipe("ae_copy", "784-1024-1024-1024-784: the code is wider than the image",
             replace(ONECYCLE, lr=1e-3, seeds=1), replace(QUICK, epochs=3, lr=1e-3),
             model_args={"widths": (1024,), "code_dim": 1024}),
-    _recipe("ae_sparse_0", "784-256-32, no penalty on the code", ONECYCLE, model_args=SPARSE),
-    _recipe("ae_sparse_1", "784-256-32, L1 penalty of weight 0.1 on the code", ONECYCLE,
+    _recipe("ae_sparse_0", "784-256-32, no penalty on the code", SPARSE_RUN, model_args=SPARSE),
+    _recipe("ae_sparse_1", "784-256-32, L1 penalty of weight 0.1 on the code", SPARSE_RUN,
             loss=losses.sparse_reconstruction, loss_args={"weight": 0.1}, model_args=SPARSE),
-    _recipe("ae_sparse_2", "784-256-32, L1 penalty of weight 1 on the code", ONECYCLE,
+    _recipe("ae_sparse_2", "784-256-32, L1 penalty of weight 1 on the code", SPARSE_RUN,
             loss=losses.sparse_reconstruction, loss_args={"weight": 1.0}, model_args=SPARSE),
-    _recipe("ae_wide", "784-1024-512-256-3, GELU: how much fits into three numbers", WIDE, WIDE_QUICK,
+    _recipe("ae_wide", "784-1024-512-256-3, GELU: how much fits into three numbers",
+            replace(WIDE, epochs=80, weight_decay=0.1), WIDE_QUICK,
+            loss=losses.masked_reconstruction, loss_args={"masked": 0.2},
             model_args={"widths": (1024, 512, 256), "activation": "gelu"}),
     _recipe("ae_32", "784-1024-512-32, GELU: to set beside 32 principal components",
             replace(WIDE, epochs=20), WIDE_QUICK,
