@@ -41,6 +41,8 @@ def pytest_configure(config):
         sys.modules["torch"].set_num_threads(1)
     config.stash[OWN_CACHE] = Path(tempfile.mkdtemp(prefix="course-tests-"))
     os.environ["COURSE_CACHE"] = str(config.stash[OWN_CACHE])
+    if drawn := os.environ.get("DRAWN_FOR_TESTS"):  # from course_tools.mutants
+        (config.stash[OWN_CACHE] / "drawn").symlink_to(drawn, target_is_directory=True)
 
 
 def pytest_unconfigure(config):

@@ -1,0 +1,107 @@
+"""The planted faults still apply, and the tool tells a caught fault from a surviving one."""
+
+import pytest
+
+from course_tools import mutants
+
+MUTANTS = mutants.load()
+SLIP = mutants.Mutant(
+    id="slip",
+    says="bytes divided by 256",
+    file="course_utils/data/batches.py",
+    old="div_(255)",
+    new="div_(256)",
+    tests=("tests/test_batches.py::test_pixels_become_floats_exactly",),
+)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.id)
+def test_every_mutant_can_be_planted(mutant):
+    assert mutant.problem() is None
+    assert mutant.old != mutant.new
+    text = (mutants.ROOT / mutant.file).read_text(encoding="utf-8")
+    compile(text.replace(mutant.old, mutant.new), mutant.file, "exec")
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.id)
+def test_every_named_test_exists(mutant):
+    for test in mutant.tests:
+        path, _, name = test.partition("::")
+        source = (mutants.ROOT / path).read_text(encoding="utf-8")
+        assert not name or f"def {name}(" in source, test
+
+
+def test_the_list_covers_losses_loop_data_checkpoint_and_claims():
+    files = {m.file.removeprefix("course_utils/").partition("/")[0] for m in MUTANTS}
+    assert {"losses.py", "train.py", "data", "checkpoint.py", "claims.py"} <= files
+    assert len(MUTANTS) >= 25
+
+
+def test_a_fault_is_caught_in_a_copy_and_the_working_tree_stays_as_it_is():
+    before = (mutants.ROOT / SLIP.file).read_bytes()
+    outcome = mutants.judge(SLIP)
+    assert outcome.caught and outcome.why.endswith("test_pixels_become_floats_exactly")
+    assert (mutants.ROOT / SLIP.file).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("status", "output", "caught", "why"),
+    [
+        (1, "FAILED tests/test_x.py::test_y[1] - assert", True, "test_x.py::test_y[1]"),
+        (1, "ERROR tests/test_x.py::test_y - Boom", True, "test_x.py::test_y"),
+        (0, "1 passed", False, "SURVIVED"),
+        (2, "ERROR tests/test_x.py - SyntaxError", False, "could not run"),
+        (4, "ERROR: not found: test_z", False, "no such test"),
+        (5, "no tests ran", False, "no such test"),
+    ],
+)
+def test_only_a_failed_test_catches_a_fault(status, output, caught, why):
+    outcome = mutants.verdict(status, output)
+    assert outcome.caught is caught and why in outcome.why
+
+
+def change(**fields) -> mutants.Mutant:
+    """Return a mutant that cannot be planted for one reason."""
+    return mutants.Mutant(**(vars(SLIP) | fields))
+
+
+@pytest.mark.parametrize(
+    ("mutant", "why"),
+    [
+        (change(old="nowhere to be found"), "occurs 0 times"),
+        (change(old="self"), "times in course_utils/data/batches.py"),
+        (change(file="course_utils/gone.py"), "there is no course_utils/gone.py"),
+        (change(tests=("tests/test_gone.py",)), "there is no tests/test_gone.py"),
+    ],
+)
+def test_a_mutant_that_no_longer_applies_is_a_failure(mutant, why):
+    outcome = mutants.judge(mutant)
+    assert not outcome.caught and "cannot be planted" in outcome.why and why in outcome.why
+
+
+@pytest.mark.parametrize(
+    ("outcome", "problem", "status"),
+    [
+        (mutants.Outcome(True, "a test"), None, 0),
+        (mutants.Outcome(False, "SURVIVED"), None, 1),
+        (mutants.Outcome(True, "a test"), "1 failed", 1),
+    ],
+)
+def test_the_exit_status(monkeypatch, capsys, outcome, problem, status):
+    monkeypatch.setattr(mutants, "judge", lambda mutant: outcome)
+    monkeypatch.setattr(mutants, "control", lambda chosen: problem)
+    assert mutants.main(["pixels-over-256"]) == status
+    printed = capsys.readouterr().out
+    assert ("fail without any fault" if problem else "pixels-over-256") in printed
+
+
+def test_the_list_is_printed_without_running_anything(monkeypatch, capsys):
+    monkeypatch.setattr(mutants, "judge", None)
+    monkeypatch.setattr(mutants, "control", None)
+    assert mutants.main(["--list"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(MUTANTS)
+
+
+def test_an_unknown_id_is_refused():
+    with pytest.raises(SystemExit, match="no mutant is named gone"):
+        mutants.main(["gone"])
