@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
@@ -70,6 +71,6 @@ class Autoencoder(nn.Module):
 def mlp(sizes: tuple[int, ...], activation: str) -> list[nn.Module]:
     """Return linear layers from sizes[0] to sizes[-1] with the activation between them."""
     layers: list[nn.Module] = []
-    for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
+    for n_in, n_out in itertools.pairwise(sizes):
         layers += [nn.Linear(n_in, n_out), ACTIVATIONS[activation]()]
     return layers[:-1]  # nothing after the last: a code, or logits
