@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -159,12 +160,25 @@ def serve(arguments):
     """show the book in a browser from a server on this machine"""
     if not (SITE / "index.html").is_file():
         book([])
-    port = arguments or ["8000"]
-    print(f"Open http://127.0.0.1:{port[0]} (Ctrl-C stops the server)", flush=True)
+    port = free_port(int(arguments[0]) if arguments else 8000)
+    print(f"Open http://127.0.0.1:{port} (Ctrl-C stops the server)", flush=True)
     try:
-        run([sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "-d", SITE, *port])
+        run([sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "-d", SITE, port])
     except KeyboardInterrupt:
         print()
+
+
+def free_port(wanted):
+    """Return the port wanted, or another one when that is taken."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return probe.getsockname()[1]
+    raise TaskFailed("No port is free on this machine")
 
 
 def test(arguments):

@@ -6,6 +6,7 @@ import ast
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -212,3 +213,13 @@ def test_a_variable_can_be_taken_away(monkeypatch, capfd):
     code = "import os; print(os.environ.get('COURSE_DATA'))"
     tasks.run([sys.executable, "-c", code], env={"COURSE_DATA": None})
     assert capfd.readouterr().out.strip() == "None"
+
+
+def test_a_taken_port_is_left_alone():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        number = taken.getsockname()[1]
+        other = tasks.free_port(number)
+    assert other != number
+    assert tasks.free_port(number) == number

@@ -191,6 +191,18 @@ def test_a_traceback_in_a_notebook_fails_the_build(clone):
         book.build(clone)
 
 
+def test_a_widget_without_a_picture_fails_the_build(clone):
+    import nbformat
+
+    shown = {
+        "application/vnd.jupyter.widget-view+json": {"model_id": "a"},
+        "text/plain": "interactive(children=(FloatSlider(value=0.0), Output()))",
+    }
+    add_notebook(clone, nbformat.v4.new_output("display_data", data=shown))
+    with pytest.raises(book.BookFailed, match="needs a kernel"):
+        book.build(clone)
+
+
 def test_the_environment_decides_about_freshness(clone, monkeypatch):
     before = book.digest(clone)
     monkeypatch.setenv("GITHUB_REPOSITORY", "octo/course")
