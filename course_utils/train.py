@@ -7,6 +7,7 @@ during a step, and the optimizer updates all parameters in one fused operation.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -98,10 +99,12 @@ def train_epoch(model, loss_fn, train, optimizer, scheduler, precision, epoch) -
     model.train()
     device = train.x.device
     totals = RunningMeans()
+    parameters = list(model.parameters())
     for step, (x, y) in enumerate(train):
         with runtime.autocast(device, precision):
             terms = loss_fn(model, x, y)
-        optimizer.zero_grad(set_to_none=True)
+        for parameter in parameters:  # as optimizer.zero_grad() does, in a quarter of its time
+            parameter.grad = None
         terms["loss"].backward()
         optimizer.step()
         if scheduler is not None:
@@ -137,22 +140,26 @@ def evaluate(model: nn.Module, loss_fn: LossFn, batches: Batches) -> dict[str, f
 
 
 class RunningMeans:
-    """Means of loss terms over images, summed on the device: adding a batch waits for nothing."""
+    """Means of loss terms over images. Adding a batch computes nothing and waits for nothing."""
 
     def __init__(self) -> None:
-        self.sums: dict[str, torch.Tensor] = {}
-        self.images = 0
+        self.terms: dict[str, list[torch.Tensor]] = defaultdict(list)
+        self.images: list[int] = []
 
     def add(self, terms: dict[str, torch.Tensor], n: int) -> None:
         """Add the terms (scalars per image) of a batch of `n` images."""
         for name, term in terms.items():
-            exact = torch.float32 if term.device.type == "mps" else torch.float64
-            self.sums[name] = self.sums.get(name, 0) + term.detach().to(exact) * n
-        self.images += n
+            self.terms[name].append(term.detach())
+        self.images.append(n)
+
+    def mean(self, name: str) -> float:
+        """Return the mean of one term so far; the device is waited for here."""
+        images = torch.tensor(self.images, dtype=torch.float64)
+        return float(torch.stack(self.terms[name]).cpu().double() @ images / images.sum())
 
     def result(self) -> dict[str, float]:
-        """Return the means as floats."""
-        return {name: float(total) / self.images for name, total in self.sums.items()}
+        """Return the means of all terms."""
+        return {name: self.mean(name) for name in self.terms}
 
 
 def prefix(row: dict[str, float], with_: str) -> dict[str, float]:
@@ -161,11 +168,11 @@ def prefix(row: dict[str, float], with_: str) -> dict[str, float]:
 
 
 def refuse_nan(totals: RunningMeans, epoch: int, step: int) -> None:
-    """Raise Diverged when the sum of the losses is NaN or infinite."""
-    total = float(totals.sums["loss"])
-    if not math.isfinite(total):
+    """Raise Diverged when a loss so far is NaN or infinite."""
+    mean = totals.mean("loss")
+    if not math.isfinite(mean):
         raise Diverged(
-            f"the loss became {total} in epoch {epoch + 1}, by step {step + 1}; the last good "
+            f"the loss became {mean} in epoch {epoch + 1}, by step {step + 1}; the last good "
             "checkpoint is kept. Lower the learning rate, or look at the data for bad pixels"
         )
 
