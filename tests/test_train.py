@@ -195,6 +195,24 @@ def test_bf16_runs_in_bf16_and_learns_about_the_same(few):
     assert history != exact
 
 
+def test_only_negligible_moments_are_dropped():
+    """Moments so small that they move nothing become zero; all others keep their every bit."""
+    model = new_model()
+    optimizer = adam(model)
+    model(torch.rand(4, 1, 28, 28))[0].sum().backward()
+    optimizer.step()
+    moment = optimizer.state[model.encoder[1].weight]["exp_avg"]
+    moment.view(-1)[:4] = torch.tensor([1e-31, -1e-35, 1e-20, -1e-12])
+    before = {p: {k: v.clone() for k, v in optimizer.state[p].items()} for p in model.parameters()}
+    train.drop_negligible(optimizer)
+    assert moment.view(-1)[:4].tolist() == pytest.approx([0, 0, 1e-20, -1e-12], abs=0, rel=1e-6)
+    for p, state in before.items():
+        for key, value in state.items():
+            now = optimizer.state[p][key]
+            kept = value.abs() >= 1e-30
+            assert torch.equal(now[kept], value[kept]) and not now[~kept].any(), key
+
+
 def test_an_unknown_precision_is_refused(few):
     with pytest.raises(CourseError, match=r"fp8.*float32, bf16"):
         fitted(few, precision="fp8")
