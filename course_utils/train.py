@@ -7,6 +7,7 @@ during a step, and the optimizer updates all parameters in one fused operation.
 from __future__ import annotations
 
 import math
+import os
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -64,7 +65,7 @@ def fit(
             the interruption (same machine, versions and number of threads).
         run: JSON-able; kept in the checkpoint as the name of what is being trained.
         on_epoch: called with each new row of the history.
-        progress: show a bar; None shows one where output is a terminal.
+        progress: show a bar; None shows one in a terminal and in a notebook.
 
     Raises Diverged when the loss is NaN or infinite, Interrupted on Ctrl-C, CourseError when the
     checkpoint cannot be read or written.
@@ -72,9 +73,8 @@ def fit(
     history: list[dict] = []
     if resume and checkpoint is not None:
         history = checkpoints.load_training(checkpoint, model, optimizer, scheduler)["history"]
-    hidden = None if progress is None else not progress
     bar = tqdm(range(len(history), epochs), initial=len(history), total=epochs, unit="epoch",
-               disable=hidden)  # fmt: skip
+               disable=hidden(progress))  # fmt: skip
     try:
         for epoch in bar:
             train.epoch = epoch
@@ -92,6 +92,16 @@ def fit(
     except KeyboardInterrupt:
         raise Interrupted(interruption(len(history), checkpoint)) from None
     return history
+
+
+def hidden(progress: bool | None) -> bool | None:
+    """Return what tqdm calls `disable`: None hides the bar where output is no terminal.
+
+    COURSE_PROGRESS=0 hides bars that nobody asked for: a stored notebook should not hold any.
+    """
+    if progress is None:
+        return True if os.environ.get("COURSE_PROGRESS") == "0" else None
+    return not progress
 
 
 def train_epoch(model, loss_fn, train, optimizer, scheduler, precision, epoch) -> dict[str, float]:

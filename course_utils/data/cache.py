@@ -12,13 +12,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from course_utils import runtime
-from course_utils.data import drawn
+from course_utils.data import drawings, drawn
 
 
 @functools.cache
 def fingerprint() -> str:
     """Return the SHA-256 of the drawing code: other code draws other images."""
-    return hashlib.sha256(Path(drawn.__file__).read_bytes()).hexdigest()
+    code = [Path(module.__file__).read_bytes() for module in (drawings, drawn)]
+    return hashlib.sha256(b"".join(code)).hexdigest()
 
 
 def drawn_images(kind: str, n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
