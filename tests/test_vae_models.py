@@ -240,6 +240,29 @@ def test_the_encoder_hears_the_label_under_both_only(conditional, x):
 
 
 @torch.no_grad()
+def test_the_conditional_networks_written_out(conditional, x):
+    """Codes and logits have no activation; hidden layers have one, and read what they are fed."""
+    model, condition = conditional
+    y = torch.arange(6) % 4
+    label = torch.eye(4)[y]
+
+    def written_out(network, h, fed):
+        for i, layer in enumerate(network.layers):
+            h = torch.cat([h, label], 1) if i in fed else h
+            h = h @ layer.weight.T + layer.bias
+            h = h.clamp(min=0) if i < 2 else h
+        return h
+
+    z = written_out(model.encoder, x.reshape(6, 784), (0, 1, 2) if condition == "both" else ())
+    found = model.encode(x, y)
+    torch.testing.assert_close(torch.cat(found, 1) if isinstance(found, tuple) else found, z)
+    codes = torch.randn(6, 5)
+    logits = written_out(model.decoder, codes, (0,) if condition == "code" else (0, 1, 2))
+    torch.testing.assert_close(model.decode(codes, y), logits.reshape(6, 1, 28, 28))
+    assert z.min() < 0 and logits.min() < 0
+
+
+@torch.no_grad()
 def test_every_image_gets_its_own_label_and_only_that(conditional):
     model, _ = conditional
     z, y = torch.randn(6, 5), torch.tensor([0, 1, 2, 3, 0, 1])
