@@ -1,0 +1,384 @@
+"""The `course` command. `course --help` says what there is; each command has a --help of its own.
+
+A mistake of the person at the keyboard ends with a message and exit status 2, Ctrl-C with 130, a
+check that fails with 1. torch is imported by the commands that compute, not before.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from typer.core import TyperGroup
+
+from course_utils import claims as course_claims
+from course_utils import runtime
+from course_utils.runtime import CourseError
+
+
+class Course(TyperGroup):
+    """Turns a CourseError into a message, whichever command raised it."""
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except CourseError as error:
+            typer.echo(f"course: {error}", err=True)
+            raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            typer.echo("course: stopped by hand", err=True)
+            raise typer.Exit(130) from None
+
+
+app = typer.Typer(
+    cls=Course,
+    help="Train, score and check what the course on autoencoders shows.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+ProfileOption = Annotated[
+    str | None,
+    typer.Option(help="quick or full; COURSE_PROFILE, else quick.", metavar="quick|full"),
+]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(help="cpu, cuda, ...; COURSE_DEVICE, else the best there is.", metavar="D"),
+]
+SeedOption = Annotated[int, typer.Option(help="Of weights, batch order and noise.", min=0)]
+
+
+def main() -> None:
+    """Run the command that the command line names."""
+    app(prog_name="course")
+
+
+# ------------------------------------------------------------------------------ doctor and data
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this machine has, and how to get what it lacks.
+
+    Exit status 1 when the course cannot run here.
+    """
+    from course_utils import doctor
+
+    problems = 0
+    for topic, found, problem in doctor.findings():
+        typer.echo(f"{topic:12} {found}")
+        if problem:
+            problems += 1
+            typer.echo(f"{'':12} -> {problem}")
+    raise typer.Exit(1 if problems else 0)
+
+
+@app.command()
+def data(
+    collection: Annotated[Literal["mnist", "fashionmnist"], typer.Argument(show_choices=True)],
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read the files again and check their SHA-256.")
+    ] = False,
+) -> None:
+    """Fetch a data set, or verify the one that is there.
+
+    It goes to COURSE_DATA, else to the cache, and is verified before it is kept; nothing is fetched
+    twice. COURSE_MIRROR names a mirror to ask first.
+    """
+    from course_utils.data import idx
+
+    name = {"mnist": "MNIST", "fashionmnist": "FashionMNIST"}[collection]
+    folder = runtime.data_dir()
+    place = folder / name / "raw"
+    if idx.missing(folder, name):
+        typer.echo(f"Fetching {name} into {place} ...")
+        idx.download(folder, name)
+        typer.echo(f"{name} is in {place}: four files, verified")
+    elif verify:
+        idx.read(folder, name)
+        typer.echo(f"{name} in {place} is what was published: four files, SHA-256 checked")
+    else:
+        typer.echo(f"{name} is already in {place}; --verify checks it")
+
+
+# --------------------------------------------------------------------------- train and evaluate
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="For example ae; a wrong name lists them all.")],
+    profile: ProfileOption = None,
+    seed: SeedOption = 0,
+    device: DeviceOption = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last finished epoch, if there is one.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the run; named by its settings in COURSE_RUNS if left out."),
+    ] = None,
+) -> None:
+    """Train a named run of the book and print what it reached.
+
+    A finished run is never trained over: it is reported, and kept. An interrupted one is begun
+    anew, unless you say --resume: that gives the same weights as if nothing had happened.
+    """
+    from course_utils import recipes
+    from course_utils import train as training
+
+    runtime.device(device)  # a wrong name is told before anything else happens
+    folder = run_folder(recipe, seed, profile, out)
+    finished = (folder / "run.json").exists()
+    announce(folder, finished, resume)
+    try:
+        run = recipes.run(recipe, seed, profile=profile, device=device, out=out, resume=resume)
+    except (training.Interrupted, KeyboardInterrupt) as error:
+        again = train_command(recipe, profile, seed, device, out)
+        typer.echo(f"course: {str(error) or 'stopped by hand'}\nTo go on:  {again}", err=True)
+        raise typer.Exit(130) from None
+    if not finished:
+        typer.echo(f"trained {run.info['seconds']} s on {run.info['device']}")
+    typer.echo(f"{recipe}, {run.profile}, seed {run.seed}, on {run.info['data']}:")
+    for name, value in run.metrics.items():
+        typer.echo(f"  {name:24} {value:.4f}")
+    typer.echo(f"in {run.path}")
+
+
+def run_folder(recipe: str, seed: int, profile: str | None, out: Path | None = None) -> Path:
+    """Return the folder of a run, finished or not; raise CourseError for an unknown recipe."""
+    from course_utils import recipes
+    from course_utils.recipes import base
+
+    found, profile = recipes.get(recipe), runtime.profile(profile)
+    if out:
+        return out
+    return base.home(base.describe(found, seed, profile, found.data(profile=profile)))
+
+
+def announce(folder: Path, finished: bool, resume: bool) -> None:
+    """Say what becomes of a run that is there already."""
+    unfinished = (folder / "checkpoint.safetensors").exists()
+    if finished:
+        typer.echo("already trained, and kept; to train it again, delete its folder or name --out")
+    elif unfinished and resume:
+        typer.echo("resuming the interrupted run")
+    elif unfinished:
+        typer.echo("starting afresh, over an interrupted run; --resume would have gone on with it")
+    elif resume:
+        typer.echo("nothing to resume: starting afresh")
+
+
+def train_command(recipe, profile, seed, device, out) -> str:
+    """Return the command that resumes a training, with the options that were given."""
+    words = ["course", "train", recipe]
+    options = {"--profile": profile, "--seed": seed or None, "--device": device, "--out": out}
+    for option, value in options.items():
+        words += [option, str(value)] if value is not None else []
+    return shlex.join([*words, "--resume"])
+
+
+@app.command()
+def evaluate(
+    run: Annotated[str, typer.Argument(help="Folder of a finished run, or a recipe's name.")],
+    split: Annotated[
+        Literal["train", "val", "test"], typer.Option(help="Images to score.")
+    ] = "test",
+    profile: ProfileOption = None,
+    seed: SeedOption = 0,
+    device: DeviceOption = None,
+) -> None:
+    """Score a finished run again, beside what was recorded.
+
+    --profile and --seed choose among the runs of a recipe. Exit status 1 when the run was recorded
+    on these very images and a term differs by more than one part in a thousand.
+    """
+    from course_utils import scoring
+
+    folder = Path(run)
+    if not folder.exists() and run_is_a_name(run):
+        folder = run_folder(run, seed, profile)
+    result = scoring.score_again(folder, split, runtime.device(device))
+    typer.echo(f"{result.title}\n{'':20} {'now':>12} {'recorded':>12}")
+    for name, now, recorded in result.rows:
+        typer.echo(f"{name:20} {now:12.4f} {recorded:12.4f}")
+    typer.echo(result.verdict)
+    raise typer.Exit(0 if result.agrees else 1)
+
+
+def run_is_a_name(run: str) -> bool:
+    """Tell whether an argument names a recipe, or at least no folder."""
+    from course_utils import recipes
+
+    return run in recipes.names() or Path(run).name == run
+
+
+# ------------------------------------------------------------------------------ claims and bench
+
+
+@app.command()
+def claims(
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit status 1 when a claim fails or has no record.")
+    ] = False,
+    rerun: Annotated[
+        str | None, typer.Option(help="Train what this claim rests on again, and compare.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list instead.")] = False,
+    tolerance: Annotated[
+        float,
+        typer.Option(help="With --rerun: relative difference allowed where no spread is known."),
+    ] = 0.02,
+) -> None:
+    """List what the book claims and what was measured; check it.
+
+    --json prints a list of flat records: id, chapter, says, metric (with its unit), bound, kind
+    (claim, or goal, which may be missed), judged, state (met, missed, failed, unrecorded), and of
+    the record value and spread (in the metric's unit), n_seeds, profile, data, device, date.
+    """
+    if rerun:
+        raise typer.Exit(rerun_claim(rerun, tolerance))
+    verdicts = course_claims.check()
+    if as_json:
+        rows = [claim_record(verdict) for verdict in verdicts]
+        typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+    else:
+        for verdict in verdicts:
+            typer.echo(claim_line(verdict))
+    bad = [v.claim.id for v in verdicts if not v.acceptable]
+    if not as_json:
+        typer.echo(f"{len(verdicts)} claims, {len(verdicts) - len(bad)} in order")
+    if check and bad:
+        typer.echo(f"course: not in order: {', '.join(bad)}", err=True)
+        raise typer.Exit(1)
+
+
+MARKS = {"met": "✓", "missed": "○", "failed": "✗", "unrecorded": "–"}
+
+
+def claim_line(verdict: course_claims.Verdict) -> str:
+    """Return a claim and its record as a line for people."""
+    claim, record = verdict.claim, verdict.record
+    value = "no record" if record is None else f"{record['value']:.4g}"
+    bound = course_claims.shown(claim.bound)
+    goal = " (a goal)" if claim.kind == "goal" else ""
+    return f"{MARKS[verdict.state]} {claim.id:28} {value:>10}  {bound:16} {claim.says}{goal}"
+
+
+def claim_record(verdict: course_claims.Verdict) -> dict:
+    """Return a claim and its record as one flat record; None for what was not recorded."""
+    claim, record = verdict.claim, verdict.record or {}
+    said = ("id", "chapter", "says", "metric", "bound", "kind", "judged")
+    kept = ("value", "spread", "profile", "data", "device", "date")
+    row = {name: getattr(claim, name) for name in said} | {"state": verdict.state}
+    return row | {"n_seeds": record.get("n")} | {name: record.get(name) for name in kept}
+
+
+def rerun_claim(id: str, tolerance: float) -> int:
+    """Measure a claim again; return the exit status."""
+    if not in_clone():
+        raise CourseError("--rerun executes a chapter, which needs a clone of the repository")
+    from course_tools import rerun
+
+    result = rerun.rerun(id, tolerance)
+    typer.echo(result.text)
+    return 0 if result.agrees else 1
+
+
+@app.command()
+def bench(
+    recipe: Annotated[list[str] | None, typer.Argument(help="Names; ae if left out.")] = None,
+    as_json: Annotated[
+        Path | None, typer.Option("--json", help="Also write the records to FILE.", metavar="FILE")
+    ] = None,
+    rounds: Annotated[int, typer.Option(help="Epochs timed of each loop.", min=1)] = 5,
+    device: DeviceOption = None,
+) -> None:
+    """Time the course's training loop against the ordinary one.
+
+    They take turns in one run, from the same weights, over the same batches. The ordinary loop is a
+    DataLoader with PIL and ToTensor, an optimizer that is not fused, and .item() at every step.
+    "times" is how much faster the course's loop is, "of matmul" which part of this machine's rate
+    in a large matrix product it reaches.
+
+    FILE is a list of flat records, one per recipe, with the units in their keys:
+    …_images_per_second, …_seconds_per_epoch, speedup_ratio, speedup_cpu_ratio (by CPU time, for a
+    machine that is shared), …_gflop_per_second, matmul_fraction, …_loss_per_image,
+    loss_relative_difference, mnist_load_seconds.
+    """
+    from course_utils import bench as benchmark
+
+    if as_json:
+        runtime.make_folder(as_json.absolute().parent)  # before minutes are spent
+    rows = benchmark.records(recipe or [], device=device, rounds=rounds)
+    typer.echo(benchmark.table(rows))
+    if as_json:
+        runtime.write_atomically(as_json, json.dumps(rows, indent=1) + "\n")
+
+
+# ---------------------------------------------------------------------------------- in the clone
+
+
+def in_clone() -> bool:
+    """Tell whether the authors' tools are there: in a clone, not in an installed package."""
+    return importlib.util.find_spec("course_tools") is not None
+
+
+def task(name: str, *arguments: str) -> int:
+    """Run a task of the clone's Makefile; return its exit status."""
+    from course_tools import tasks
+
+    return tasks.main([name, *arguments])
+
+
+def book(
+    chapters: Annotated[list[str] | None, typer.Argument(help="With --execute: 01, 02 ...")] = None,
+    execute: Annotated[
+        bool, typer.Option("--execute", help="Execute the chapters first, all if none is named.")
+    ] = False,
+    record: Annotated[
+        bool, typer.Option("--record", help="With --execute: keep what the claims measured.")
+    ] = False,
+    profile: Annotated[str, typer.Option(help="Of the execution.", metavar="quick|full")] = "full",
+) -> None:
+    """Build the book; with --execute, run its notebooks first.
+
+    The pages are in _build/html.
+    """
+    if (chapters or record) and not execute:
+        raise CourseError("chapters and --record go with --execute; the build itself takes neither")
+    if execute:
+        execute_chapters(chapters or [], profile, record)
+    raise typer.Exit(task("book"))
+
+
+def execute_chapters(chapters: list[str], profile: str, record: bool) -> None:
+    """Execute notebooks in place; exit status 1 when a cell fails."""
+    from course_tools import execute
+
+    try:
+        execute.execute(chapters, profile, record)
+    except execute.CellFailed as error:
+        typer.echo(error, err=True)
+        raise typer.Exit(1) from None
+
+
+def test(
+    arguments: Annotated[list[str] | None, typer.Argument(help="Passed on to pytest.")] = None,
+) -> None:
+    """Run the quick tests: package, notebooks, book, pages."""
+    raise typer.Exit(task("test", *(arguments or [])))
+
+
+if in_clone():
+    app.command()(book)
+    app.command(context_settings={"ignore_unknown_options": True})(test)
+
+if __name__ == "__main__":
+    sys.exit(main())
