@@ -88,7 +88,6 @@ def clone(tmp_path, monkeypatch) -> Path:
         shutil.copy(ROOT / name, tmp_path)
     for name in ("book", "requirements"):
         shutil.copytree(ROOT / name, tmp_path / name)
-    shutil.rmtree(tmp_path / "book" / "claims")
     package = tmp_path / "course_utils"
     package.mkdir()
     for name in ("__init__.py", "runtime.py", "claims.py"):
