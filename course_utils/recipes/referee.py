@@ -5,7 +5,7 @@
 
 Their weights were trained by the recipes below on real MNIST, in the full profile with seed 0, and
 are part of the package, so that a number means the same in every profile and on every machine.
-They know drawn digits too, only less well.
+They know drawn digits too, only less well: 96 in a hundred.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ RECIPES = [
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 SHA256 = {  # of the files that are kept; run.json of the run names the same
+    "referee": "a83d348c760596b031d482fc426aff1a39d6de77aca11ba476a68b0e3d0c7f53",
 }
 
 
