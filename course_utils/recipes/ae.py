@@ -11,7 +11,7 @@ from course_utils.recipes.base import Recipe, Settings
 # The sources' settings. Both keep Adam's rate constant; source 001 takes the larger steps.
 SOURCE_000 = Settings(epochs=100, batch_size=128, lr=1e-3, seeds=5)
 SOURCE_001 = Settings(epochs=10, batch_size=64, lr=5e-3, seeds=5)
-QUICK = Settings(epochs=10, batch_size=128, lr=5e-3, schedule="onecycle")
+QUICK = Settings(epochs=5, batch_size=128, lr=5e-3, schedule="onecycle")
 
 # Ours, for the small experiments: the rate rises and falls once over the run.
 ONECYCLE = Settings(epochs=20, batch_size=128, lr=3e-3, seeds=5, schedule="onecycle")
@@ -46,7 +46,7 @@ RECIPES = [
     _recipe("ae_linear", "784-3-784 without activations: PCA by gradient descent", ONECYCLE,
             model_args={"widths": (), "activation": "none", "output": "linear"}),
     _recipe("ae_copy", "784-1024-1024-1024-784: the code is wider than the image",
-            replace(ONECYCLE, lr=1e-3, seeds=1), replace(QUICK, epochs=3, lr=1e-3),
+            replace(ONECYCLE, lr=1e-3, seeds=1), replace(QUICK, epochs=2, lr=1e-3),
             model_args={"widths": (1024,), "code_dim": 1024}),
     _recipe("ae_sparse_0", "784-256-32, no penalty on the code", SPARSE_RUN, model_args=SPARSE),
     _recipe("ae_sparse_1", "784-256-32, L1 penalty of weight 0.1 on the code", SPARSE_RUN,
