@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from course_utils import losses, metrics, train
+from course_utils import losses, train
 from course_utils.data.batches import Batches
 from course_utils.data.binary import binarised
-from course_utils.models import VAE, Classifier, ConditionalAutoencoder, ConditionalVAE
+from course_utils.models import VAE, ConditionalAutoencoder, ConditionalVAE
 from course_utils.runtime import CourseError
 
 SHAPE = (1, 4, 4)
@@ -237,68 +237,6 @@ def test_binarised_is_fixed_and_fair(digits):
     assert torch.equal(first.x[sure], digits.test.x[sure])
 
 
-# ------------------------------------------------------------------------------------------- IWAE
-
-
-def exact_log_likelihood(model, x) -> torch.Tensor:
-    """Return log p(x) (B,) of a model with one number as code, by the trapezium rule, in nats."""
-    z = torch.linspace(-9, 9, 4001)[:, None]
-    with torch.no_grad():
-        logits = model.decode(z).flatten(1).double()
-    flat = x.flatten(1).double()
-    log_px = flat @ logits.T - torch.nn.functional.softplus(logits).sum(1)  # (B, 4001)
-    log_joint = log_px + Normal(0.0, 1.0).log_prob(z.flatten().double())
-    return torch.logsumexp(log_joint, dim=1) + math.log(18 / 4000)
-
-
-@pytest.fixture
-def line():
-    """Return a VAE whose code is one number, with a posterior that is off but not far off."""
-    model = lively(VAE(widths=(8,), code_dim=1, image_shape=SHAPE))
-    with torch.no_grad():
-        model.encoder[-1].weight.mul_(0.3)
-    return model
-
-
-def test_the_bound_rises_with_k_towards_the_exact_likelihood(line, binary):
-    exact = -exact_log_likelihood(line, binary).mean().item()
-    many = binary.repeat(400, 1, 1, 1)
-    with torch.no_grad():
-        values = [losses.iwae_loss(line, many, k=k)["loss"].item() for k in (1, 4, 32, 512)]
-    assert values[0] > values[1] + 0.1 > values[2] + 0.1 > exact
-    assert values[2] > values[3] > exact - 0.01
-    assert values[3] == pytest.approx(exact, abs=0.02)
-
-
-def test_with_one_code_it_is_the_elbo_in_expectation(model, binary):
-    """The log ratio of a drawn code estimates the KL term; `negative_elbo` has it exactly."""
-    many = binary.repeat(4000, 1, 1, 1)
-    with torch.no_grad():
-        bound = losses.iwae_loss(model, many, k=1)
-        elbo = losses.negative_elbo(model, many)
-    assert bound["loss"].item() == pytest.approx(elbo["loss"].item(), rel=0.005)
-    assert bound["loss"].item() == pytest.approx(bound["nelbo"].item(), rel=1e-6)
-
-
-def test_iwae_is_the_bound_of_the_metrics(model, binary):
-    """A second implementation, in metrics, on the same random numbers."""
-    weights = metrics.log_weights(model, binary, 7, torch.Generator().manual_seed(5))
-    terms = seeded(losses.iwae_loss, model, binary, k=7)
-    assert terms["loss"].item() == pytest.approx(-metrics.iwae_bound(weights), rel=1e-5)
-    assert terms["nelbo"].item() == pytest.approx(-weights.mean().item(), rel=1e-5)
-    assert terms["loss"] < terms["nelbo"]
-
-
-def test_iwae_neither_overflows_nor_underflows(model, binary):
-    """Weights of e^-10000 are zero as floats; their logarithms are not."""
-    with torch.no_grad():
-        model.decoder[-2].weight.mul_(1e3)
-    terms = losses.iwae_loss(model, binary, k=3)
-    terms["loss"].backward()
-    assert terms["loss"] > 1000
-    assert all(p.grad.isfinite().all() for p in model.parameters())
-
-
 # -------------------------------------------------------------------------------- all of them alike
 
 CASES = [
@@ -405,105 +343,3 @@ def test_conditional_reconstruction_written_out(x):
     assert not torch.equal(
         losses.conditional_reconstruction(model, x, 3 - y)["loss"], terms["loss"]
     )
-
-
-# ------------------------------------------------------------------------- estimators of gradients
-
-
-def exact_gradient_of_mu(model, x) -> torch.Tensor:
-    """Return d/dmu of E_q[-log p(x|z)] (B, 1), by quadrature, for a code of one number."""
-    with torch.no_grad():
-        mu, logvar = model.encode(x)
-        noise = torch.linspace(-8, 8, 2001)
-        weight = Normal(0.0, 1.0).log_prob(noise).exp() * (16 / 2000)
-
-    def cost(mu):
-        z = mu + (logvar / 2).exp() * noise  # (B, 2001)
-        logits = model.decode(z.reshape(-1, 1)).view(len(x), 2001, -1)
-        nll = torch.nn.functional.softplus(logits).sum(2) - torch.einsum(
-            "bnp,bp->bn", logits, x.flatten(1)
-        )
-        return (nll * weight).sum(1)
-
-    h = 1e-2
-    with torch.no_grad():
-        return (cost(mu + h) - cost(mu - h))[:, None] / (2 * h)
-
-
-@pytest.mark.parametrize("estimator", losses.ESTIMATORS)
-def test_the_estimators_have_no_bias(estimator, line, binary):
-    exact = exact_gradient_of_mu(line, binary)
-    torch.manual_seed(0)
-    estimates = losses.gradients_of_mu(line, binary, 8000, estimator)
-    assert estimates.shape == (8000, 12, 1)
-    error = estimates.std(0) / math.sqrt(8000)
-    assert ((estimates.mean(0) - exact).abs() < 4.5 * error + 1e-3).all()
-
-
-def test_the_score_function_has_the_larger_variance(model, binary):
-    """By far without a baseline, and still with one."""
-    torch.manual_seed(0)
-    reparameterised, score, baseline = (
-        losses.gradients_of_mu(model, binary, 4000, name).var(0).mean().item()
-        for name in ("reparameterised", "score", "score_with_baseline")
-    )
-    assert score > 2 * baseline > 2 * reparameterised
-
-
-def test_estimators_leave_no_gradients_behind(model, binary):
-    with torch.no_grad():
-        estimates = losses.gradients_of_mu(model, binary, 3, "reparameterised")
-    assert not estimates.requires_grad and all(p.grad is None for p in model.parameters())
-
-
-@pytest.mark.parametrize(
-    ("estimator", "n"), [("magic", 5), ("score_with_baseline", 1), ("score", 0)]
-)
-def test_bad_estimators_are_refused(estimator, n, model, binary):
-    with pytest.raises(CourseError, match=r"choose one of|needs at least"):
-        losses.gradients_of_mu(model, binary, n, estimator)
-
-
-# ------------------------------------------------------------------------------------- the referee
-
-
-def test_classification_is_cross_entropy_and_accuracy(few):
-    torch.manual_seed(0)
-    model, x, y = Classifier().eval(), few.x[:50] / 255, few.y[:50]
-    terms = losses.classification(model, x, y)
-    with torch.no_grad():
-        logits = model(x).double().numpy()
-    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    assert terms["loss"].item() == pytest.approx(-np.log(p[range(50), y]).mean(), rel=1e-5)
-    assert terms["accuracy"].item() == pytest.approx((logits.argmax(1) == y.numpy()).mean())
-    assert terms["loss"].requires_grad and not terms["accuracy"].requires_grad
-
-
-def test_images_are_moved_in_training_only(few):
-    torch.manual_seed(0)
-    model, x, y = Classifier(dropout=0.0), few.x[:50] / 255, few.y[:50]
-    assert (
-        losses.classification(model, x, y, shift=2)["loss"]
-        != (losses.classification(model, x, y, shift=2)["loss"])
-    )
-    model.eval()
-    moved, still = (losses.classification(model, x, y, shift=s)["loss"] for s in (2, 0))
-    assert moved == still
-
-
-def test_shifted_moves_each_image_by_itself_and_not_too_far():
-    x = torch.zeros(500, 2, 9, 7)
-    x[:, 0, 4, 3], x[:, 1, 4, 3] = 1, 2  # both channels move together
-    torch.manual_seed(0)
-    moved = losses.shifted(x, 2)
-    assert moved.shape == x.shape
-    at = moved[:, 0].nonzero()
-    assert at[:, 0].tolist() == list(range(500)) and torch.equal(at, moved[:, 1].nonzero())
-    offsets = {(int(r) - 4, int(c) - 3) for _, r, c in at}
-    assert offsets == {(r, c) for r in range(-2, 3) for c in range(-2, 3)}
-
-
-def test_shifted_fills_with_background():
-    torch.manual_seed(0)
-    moved = losses.shifted(torch.ones(200, 1, 5, 5), 1)
-    assert set(moved.sum(dim=(1, 2, 3)).tolist()) == {25, 20, 16}

@@ -1,0 +1,154 @@
+"""Importance-weighted bounds and estimators of gradients: against quadrature and Monte Carlo."""
+
+import math
+
+import pytest
+import torch
+from torch.distributions import Normal
+
+from course_utils import losses, metrics
+from course_utils.models import VAE
+from course_utils.runtime import CourseError
+
+SHAPE = (1, 4, 4)
+
+
+def lively(model):
+    """Return the model with weights large enough that means, variances and images differ."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.copy_(torch.randn_like(p) * (0.7 if p.ndim > 1 else 0.3))
+    return model.eval()
+
+
+@pytest.fixture
+def model():
+    """Return a small VAE for images of 4 x 4."""
+    return lively(VAE(widths=(8,), code_dim=3, image_shape=SHAPE))
+
+
+@pytest.fixture
+def binary():
+    """Return 12 black and white images of 4 x 4."""
+    return torch.rand(12, *SHAPE, generator=torch.Generator().manual_seed(1)).round()
+
+
+# ------------------------------------------------------------------------------------------- IWAE
+
+
+def exact_log_likelihood(model, x) -> torch.Tensor:
+    """Return log p(x) (B,) of a model with one number as code, by the trapezium rule, in nats."""
+    z = torch.linspace(-9, 9, 4001)[:, None]
+    with torch.no_grad():
+        logits = model.decode(z).flatten(1).double()
+    flat = x.flatten(1).double()
+    log_px = flat @ logits.T - torch.nn.functional.softplus(logits).sum(1)  # (B, 4001)
+    log_joint = log_px + Normal(0.0, 1.0).log_prob(z.flatten().double())
+    return torch.logsumexp(log_joint, dim=1) + math.log(18 / 4000)
+
+
+@pytest.fixture
+def line():
+    """Return a VAE whose code is one number, with a posterior that is off but not far off."""
+    model = lively(VAE(widths=(8,), code_dim=1, image_shape=SHAPE))
+    with torch.no_grad():
+        model.encoder[-1].weight.mul_(0.3)
+    return model
+
+
+def test_the_bound_rises_with_k_towards_the_exact_likelihood(line, binary):
+    exact = -exact_log_likelihood(line, binary).mean().item()
+    many = binary.repeat(400, 1, 1, 1)
+    with torch.no_grad():
+        values = [losses.iwae_loss(line, many, k=k)["loss"].item() for k in (1, 4, 32, 512)]
+    assert values[0] > values[1] + 0.1 > values[2] + 0.1 > exact
+    assert values[2] > values[3] > exact - 0.01
+    assert values[3] == pytest.approx(exact, abs=0.02)
+
+
+def test_with_one_code_it_is_the_elbo_in_expectation(model, binary):
+    """The log ratio of a drawn code estimates the KL term; `negative_elbo` has it exactly."""
+    many = binary.repeat(4000, 1, 1, 1)
+    with torch.no_grad():
+        bound = losses.iwae_loss(model, many, k=1)
+        elbo = losses.negative_elbo(model, many)
+    assert bound["loss"].item() == pytest.approx(elbo["loss"].item(), rel=0.005)
+    assert bound["loss"].item() == pytest.approx(bound["nelbo"].item(), rel=1e-6)
+
+
+def test_iwae_is_the_bound_of_the_metrics(model, binary):
+    """A second implementation, in metrics, on the same random numbers."""
+    weights = metrics.log_weights(model, binary, 7, torch.Generator().manual_seed(5))
+    torch.manual_seed(5)
+    terms = losses.iwae_loss(model, binary, k=7)
+    assert terms["loss"].item() == pytest.approx(-metrics.iwae_bound(weights), rel=1e-5)
+    assert terms["nelbo"].item() == pytest.approx(-weights.mean().item(), rel=1e-5)
+    assert terms["loss"] < terms["nelbo"]
+
+
+def test_iwae_neither_overflows_nor_underflows(model, binary):
+    """Weights of e^-10000 are zero as floats; their logarithms are not."""
+    with torch.no_grad():
+        model.decoder[-2].weight.mul_(1e3)
+    terms = losses.iwae_loss(model, binary, k=3)
+    terms["loss"].backward()
+    assert terms["loss"] > 1000
+    assert all(p.grad.isfinite().all() for p in model.parameters())
+
+
+# ------------------------------------------------------------------------- estimators of gradients
+
+
+def exact_gradient_of_mu(model, x) -> torch.Tensor:
+    """Return d/dmu of E_q[-log p(x|z)] (B, 1), by quadrature, for a code of one number."""
+    with torch.no_grad():
+        mu, logvar = model.encode(x)
+        noise = torch.linspace(-8, 8, 2001)
+        weight = Normal(0.0, 1.0).log_prob(noise).exp() * (16 / 2000)
+
+    def cost(mu):
+        z = mu + (logvar / 2).exp() * noise  # (B, 2001)
+        logits = model.decode(z.reshape(-1, 1)).view(len(x), 2001, -1)
+        nll = torch.nn.functional.softplus(logits).sum(2) - torch.einsum(
+            "bnp,bp->bn", logits, x.flatten(1)
+        )
+        return (nll * weight).sum(1)
+
+    h = 1e-2
+    with torch.no_grad():
+        return (cost(mu + h) - cost(mu - h))[:, None] / (2 * h)
+
+
+@pytest.mark.parametrize("estimator", losses.ESTIMATORS)
+def test_the_estimators_have_no_bias(estimator, line, binary):
+    exact = exact_gradient_of_mu(line, binary)
+    torch.manual_seed(0)
+    estimates = losses.gradients_of_mu(line, binary, 8000, estimator)
+    assert estimates.shape == (8000, 12, 1)
+    error = estimates.std(0) / math.sqrt(8000)
+    assert ((estimates.mean(0) - exact).abs() < 4.5 * error + 1e-3).all()
+
+
+def test_the_score_function_has_the_larger_variance(model, binary):
+    """By far without a baseline, and still with one."""
+    torch.manual_seed(0)
+    reparameterised, score, baseline = (
+        losses.gradients_of_mu(model, binary, 4000, name).var(0).mean().item()
+        for name in ("reparameterised", "score", "score_with_baseline")
+    )
+    assert score > 2 * baseline > 2 * reparameterised
+
+
+def test_estimators_leave_no_gradients_behind(model, binary):
+    with torch.no_grad():
+        estimates = losses.gradients_of_mu(model, binary, 3, "reparameterised")
+    assert not estimates.requires_grad and all(p.grad is None for p in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("estimator", "n"), [("magic", 5), ("score_with_baseline", 1), ("score", 0)]
+)
+def test_bad_estimators_are_refused(estimator, n, model, binary):
+    with pytest.raises(CourseError, match=r"choose one of|needs at least"):
+        losses.gradients_of_mu(model, binary, n, estimator)
