@@ -144,7 +144,7 @@ def download(root: Path, collection: str, timeout: float = 20.0) -> None:
             replace_folder(Path(temporary) / collection, root / collection)
     except (OSError, RuntimeError) as error:
         raise CourseError(
-            f"{collection} could not be downloaded ({first_line(error)}); check the network, name "
+            f"{collection} could not be downloaded ({one_line(error)}); check the network, name "
             "a mirror in COURSE_MIRROR, or put the files below COURSE_DATA yourself"
         ) from None
     finally:
@@ -158,6 +158,6 @@ def replace_folder(new: Path, old: Path) -> None:
     os.replace(new, old)
 
 
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's message."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def one_line(error: Exception) -> str:
+    """Return an error's message on one line; torchvision names mirror and reason on later ones."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,335 @@
+"""Claims: bounds are read exactly, judged honestly, recorded on request, and rerun."""
+
+import json
+import math
+import shutil
+
+import nbformat
+import pytest
+from commands import course, refused
+
+from course_utils import claims, runtime
+from course_utils.runtime import CourseError
+
+STATEMENTS = """
+[[claim]]
+id = "a.small"
+says = "A is small."
+metric = "error per image"
+bound = "< 2.5"
+judged = "always"
+recipes = ["ae"]
+
+[[claim]]
+id = "a.full"
+says = "B lies between."
+metric = "accuracy"
+bound = "0.5 .. 0.75"
+judged = "full"
+
+[[claim]]
+id = "a.goal"
+says = "C would be fine."
+metric = "error per image"
+bound = "<= 75"
+judged = "always"
+kind = "goal"
+"""
+
+
+@pytest.fixture
+def stated(tmp_path, monkeypatch):
+    """Put three claims into a folder of their own; return the folder."""
+    folder = tmp_path / "claims"
+    folder.mkdir()
+    (folder / "07.toml").write_text(STATEMENTS)
+    monkeypatch.setattr(claims, "folder", lambda: folder)
+    monkeypatch.setattr(runtime, "_data_in_use", "mnist")
+    return folder
+
+
+def recorded(folder, **values) -> None:
+    """Record values for the claims a.NAME."""
+    rows = {
+        f"a.{name}": {"value": value, "spread": None, "n": None, "profile": "full",
+                      "data": "mnist", "device": "cpu", "versions": {}, "date": "2026-11-01"}
+        for name, value in values.items()
+    }  # fmt: skip
+    (folder / "07.json").write_text(json.dumps(rows))
+
+
+# ------------------------------------------------------------------------------------------ bounds
+
+
+@pytest.mark.parametrize(
+    ("bound", "met", "missed"),
+    [
+        ("< 3", [2.999, -7, 0], [3, 3.001]),
+        ("<= 3", [3, -1], [3.0001]),
+        ("> 0.5", [0.51, 7], [0.5, 0.4]),
+        (">= -1.5", [-1.5, 0], [-1.51]),
+        ("1e-3 .. 2", [0.001, 1, 2], [0.0009, 2.001]),
+        ("-2 .. -1", [-2, -1.5], [-0.9, 1.5]),
+    ],
+)
+def test_bounds(bound, met, missed):
+    assert all(claims.within(value, bound) for value in met)
+    assert not any(claims.within(value, bound) for value in missed)
+
+
+def test_no_bound_is_met_by_what_is_no_number(stated):
+    for claim in claims.load().values():
+        assert not any(claim.met(value) for value in (math.nan, math.inf, -math.inf))
+
+
+def test_statements_are_read_with_their_chapter(stated):
+    found = claims.load()
+    assert list(found) == ["a.small", "a.full", "a.goal"]
+    assert found["a.small"].recipes == ("ae",) and found["a.small"].chapter == "07"
+    assert found["a.small"].kind == "claim" and found["a.goal"].kind == "goal"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('bound = "< 2.5"', 'bound = "about 2.5"'),
+        ('bound = "< 2.5"', 'bound = "<2.5"'),
+        ('judged = "full"', 'judged = "sometimes"'),
+        ('kind = "goal"', 'kind = "hope"'),
+        ('says = "A is small."', ""),
+        ('says = "A is small."', 'sais = "A is small."'),
+        ('"a.full"', '"a.small"'),
+        ("[[claim]]", "[[claim"),
+    ],
+)
+def test_statements_that_cannot_be_read_are_refused(stated, before, after):
+    assert before in STATEMENTS
+    (stated / "07.toml").write_text(STATEMENTS.replace(before, after, 1))
+    with pytest.raises(CourseError, match=r"07\.toml"):
+        claims.load()
+    assert "07.toml" in refused("claims")
+
+
+# ----------------------------------------------------------------------------------------- judging
+
+
+def test_a_met_claim_prints_its_line(stated, capsys):
+    claims.judge("a.small", 1.23456)
+    claims.judge("a.small", 1, spread=0.0271, n=5)
+    assert capsys.readouterr().out.splitlines() == [
+        "✓ a.small: 1.235 < 2.5 (quick, mnist)",
+        "✓ a.small: 1 ± 0.027 (5 seeds) < 2.5 (quick, mnist)",
+    ]
+
+
+@pytest.mark.parametrize("value", [2.5, 100, math.nan])
+def test_a_missed_claim_stops_the_notebook(stated, capsys, value):
+    with pytest.raises(claims.ClaimMissed, match="A is small"):
+        claims.judge("a.small", value)
+    assert capsys.readouterr().out.startswith("✗ a.small")
+
+
+def test_a_missed_goal_is_said_and_no_error(stated, capsys):
+    claims.judge("a.goal", 80)
+    assert capsys.readouterr().out == "✗ a.goal: 80 <= 75 (quick, mnist)\n"
+
+
+@pytest.mark.parametrize(
+    ("profile", "data"), [("quick", "mnist"), ("full", "drawn digits"), ("quick", "drawn digits")]
+)
+def test_a_full_claim_is_not_judged_elsewhere(stated, capsys, monkeypatch, profile, data):
+    monkeypatch.setenv("COURSE_PROFILE", profile)
+    monkeypatch.setattr(runtime, "_data_in_use", data)
+    claims.judge("a.full", 99)
+    assert capsys.readouterr().out == "– a.full: judged in full\n"
+
+
+def test_a_full_claim_is_judged_in_full(stated, capsys, monkeypatch):
+    monkeypatch.setenv("COURSE_PROFILE", "full")
+    claims.judge("a.full", 0.6)
+    assert capsys.readouterr().out == "✓ a.full: 0.6 in 0.5 .. 0.75 (full, mnist)\n"
+    with pytest.raises(claims.ClaimMissed):
+        claims.judge("a.full", 0.8)
+
+
+def test_an_unknown_claim(stated):
+    with pytest.raises(CourseError, match=r"a\.other"):
+        claims.judge("a.other", 1)
+
+
+# --------------------------------------------------------------------------------------- recording
+
+
+def test_a_judged_value_is_recorded_on_request_only(stated, tmp_path, monkeypatch):
+    claims.judge("a.small", 1)
+    assert list(tmp_path.rglob("*.json")) == []
+    monkeypatch.setenv("COURSE_RECORD", str(tmp_path / "records"))
+    claims.judge("a.goal", 80)
+    claims.judge("a.small", 1.23456789, spread=0.0123456, n=5)
+    found = claims.records(tmp_path / "records")
+    assert list(found) == ["a.small", "a.goal"]  # in the order of the statements
+    small = found["a.small"]
+    assert (small["value"], small["spread"], small["n"]) == (1.23457, 0.0123, 5)
+    assert (small["data"], small["profile"]) == ("mnist", "quick")
+    assert small["versions"] == runtime.versions()
+
+
+def test_a_claim_that_was_not_judged_leaves_no_record(stated, tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_RECORD", str(tmp_path / "records"))
+    claims.judge("a.full", 0.6)
+    assert not (tmp_path / "records").exists()
+
+
+# ------------------------------------------------------------------------------------- the command
+
+
+def test_check_passes_when_all_are_recorded_and_met_or_goals(stated):
+    recorded(stated, small=1.0, full=0.6, goal=80)
+    result = course("claims", "--check")
+    assert result.exit_code == 0 and "3 claims, 3 in order" in result.stdout
+    marks = [line.split()[:2] for line in result.stdout.splitlines()[:3]]
+    assert marks == [["✓", "a.small"], ["✓", "a.full"], ["○", "a.goal"]]
+
+
+@pytest.mark.parametrize(
+    ("values", "bad"),
+    [({"small": 2.5, "full": 0.6, "goal": 1}, "a.small"), ({"small": 1, "goal": 1}, "a.full")],
+    ids=["a missed claim", "no record"],
+)
+def test_check_fails(stated, values, bad):
+    recorded(stated, **values)
+    assert course("claims").exit_code == 0  # a list, no check
+    result = course("claims", "--check")
+    assert result.exit_code == 1 and bad in result.stderr
+
+
+def test_json_is_a_list_of_flat_records(stated):
+    recorded(stated, small=1.0)
+    rows = json.loads(course("claims", "--json").stdout)
+    assert [row["id"] for row in rows] == ["a.small", "a.full", "a.goal"]
+    assert len({tuple(row) for row in rows}) == 1
+    assert not any(isinstance(value, (list, dict)) for row in rows for value in row.values())
+    assert rows[0]["value"] == 1.0 and rows[0]["state"] == "met" and rows[1]["value"] is None
+    help_text = " ".join(course("claims", "--help").stdout.split())
+    assert all(key in help_text for key in rows[0])
+
+
+def test_records_that_nobody_stated_or_can_read_are_refused(stated):
+    recorded(stated, other=1)
+    assert "a.other" in refused("claims", "--check")
+    (stated / "07.json").write_text("{")
+    assert "07.json" in refused("claims")
+
+
+def test_the_claims_of_the_book_can_be_read():
+    """Every recipe that a claim names exists, so that it can be rerun."""
+    from course_utils import recipes
+
+    for claim in claims.load().values():
+        assert all(name in recipes.names() for name in claim.recipes), claim.id
+
+
+# ------------------------------------------------------------------------------------ running again
+
+
+@pytest.fixture
+def chapter(stated, tmp_path, monkeypatch):
+    """Write a chapter that judges a.small, recorded as 1.0; return its file."""
+    from course_tools import notebooks
+
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    code = [
+        "import os; from pathlib import Path; from course_utils import claims, runtime",
+        f"claims.folder = lambda: Path({str(stated)!r}); runtime.use_data('mnist')",
+        "runs = '\\n'.join(sorted(os.listdir(os.environ['COURSE_RUNS'])))",
+        f"Path({str(tmp_path / 'seen')!r}).write_text(runs)",
+        "claims.judge('a.small', 1.0)",
+    ]
+    cells = [nbformat.v4.new_code_cell(line) for line in code]
+    path = folder / "07_chapter.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    monkeypatch.setattr(notebooks, "FOLDER", folder)
+    recorded(stated, small=1.0)
+    return path
+
+
+def keep_runs(folder, *names) -> None:
+    """Put empty finished runs into a folder."""
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        (folder / name / "run.json").write_text("{}")
+
+
+def test_rerun_executes_the_chapter_without_the_claims_runs(chapter, stated, runs, tmp_path):
+    keep_runs(runs, "ae-full-s0-0123456789", "ae_wide-full-s0-0123456789", "vae-full-s1-0123456789")
+    before = chapter.read_bytes(), (stated / "07.json").read_bytes()
+    result = course("claims", "--rerun", "a.small")
+    assert result.exit_code == 0, result.output
+    assert "recorded  1 " in result.stdout and "reproduced" in result.stdout
+    seen = (tmp_path / "seen").read_text().splitlines()
+    assert seen == ["ae_wide-full-s0-0123456789", "vae-full-s1-0123456789"]
+    assert (chapter.read_bytes(), (stated / "07.json").read_bytes()) == before
+    assert len(list(runs.glob("*/run.json"))) == 3  # the links went, the runs did not
+
+
+def test_rerun_tells_when_the_value_is_another(chapter, runs, monkeypatch):
+    from course_tools import execute
+
+    def judges_otherwise(nb, path, profile, judged):
+        assert (path, profile) == (chapter, "full")
+        judged.mkdir()
+        fresh = {"a.small": {"value": 1.5, "device": "cpu", "date": "2026-11-02"}}
+        (judged / "07.json").write_text(json.dumps(fresh))
+
+    monkeypatch.setattr(execute, "run_cells", judges_otherwise)
+    result = course("claims", "--rerun", "a.small")
+    assert result.exit_code == 1 and "NOT reproduced" in result.stdout
+    assert "now       1.5 " in result.stdout
+    monkeypatch.setattr(execute, "run_cells", lambda *args: None)
+    assert "did not judge 'a.small'" in refused("claims", "--rerun", "a.small")
+
+
+def comparison(value, record, tolerance=0.02, bound="< 2.5"):
+    """Compare a fresh value with a record of the claim a.small."""
+    from course_tools import rerun
+
+    claim = claims.Claim("a.small", "A is small.", "error", bound, "always", "07")
+    rest = {"device": "cpu", "date": "2026-11-01"}
+    return rerun.compare(claim, record | rest, {"value": value} | rest, tolerance).agrees
+
+
+def test_a_rerun_may_differ_by_three_spreads_or_the_tolerance():
+    assert comparison(1.29, {"value": 1.0, "spread": 0.1})
+    assert not comparison(1.31, {"value": 1.0, "spread": 0.1})
+    assert comparison(1.04, {"value": 1.0, "spread": None})  # 2 % of the bound, 2.5
+    assert not comparison(1.06, {"value": 1.0, "spread": None})
+    assert comparison(1.06, {"value": 1.0, "spread": None}, tolerance=0.1)
+    assert not comparison(2.6, {"value": 2.4, "spread": 1.0})  # near, but no longer met
+    assert comparison(1e-7, {"value": 0.0, "spread": None}, bound="< 0.001")
+
+
+def test_what_cannot_be_rerun(stated):
+    assert "unknown" in refused("claims", "--rerun", "a.other")
+    assert "no record" in refused("claims", "--rerun", "a.small")
+
+
+def test_rerun_needs_a_clone(stated, monkeypatch):
+    from course_utils import cli
+
+    monkeypatch.setattr(cli, "in_clone", lambda: False)
+    assert "clone" in refused("claims", "--rerun", "a.small")
+
+
+def test_runs_are_copied_where_links_are_not_allowed(tmp_path, monkeypatch):
+    from course_tools import rerun
+
+    def forbidden(*args, **options):
+        raise OSError("no links here")
+
+    keep_runs(tmp_path / "kept", "vae-full-s1-0123456789")
+    monkeypatch.setattr(rerun.os, "symlink", forbidden)
+    rerun.link_runs(tmp_path / "kept", tmp_path / "runs", ("ae",))
+    assert (tmp_path / "runs" / "vae-full-s1-0123456789" / "run.json").is_file()
+    shutil.rmtree(tmp_path / "runs")
+    assert (tmp_path / "kept" / "vae-full-s1-0123456789" / "run.json").is_file()
