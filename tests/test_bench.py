@@ -103,6 +103,12 @@ def test_schedules_and_adamw_are_followed_by_both(small):
     assert games.course[2].get_last_lr() == games.ordinary[2].get_last_lr()
 
 
+def test_a_contest_may_last_longer_than_the_recipe(small, monkeypatch):
+    one = base.Settings(epochs=1, batch_size=100, lr=3e-3, schedule="onecycle")
+    monkeypatch.setitem(recipes.RECIPES, "tiny", tiny_recipe(quick=one))
+    assert bench.measure("tiny", rounds=2, images=200, progress=False)["timed_epochs"] == 2
+
+
 def test_the_ordinary_loop_is_ordinary(small):
     optimizer = contest(small).ordinary[1]
     assert not optimizer.defaults["fused"] and contest(small).course[1].defaults["fused"]
