@@ -27,6 +27,9 @@ def _recipe(name: str, says: str, full: Settings, quick: Settings = QUICK, **res
     return Recipe(name, says, Autoencoder, rest.pop("model_args"), loss, full, quick, **rest)
 
 
+LONG = replace(WIDE, epochs=80, weight_decay=0.1)
+WIDENED = {"widths": (1024, 512, 256), "activation": "gelu"}
+
 SPARSE_RUN = replace(ONECYCLE, seeds=3)
 SPARSE = {"widths": (256,), "code_dim": 32}
 
@@ -54,10 +57,11 @@ RECIPES = [
             loss=losses.sparse_reconstruction, loss_args={"weight": 0.1}, model_args=SPARSE),
     _recipe("ae_sparse_2", "784-256-32, L1 penalty of weight 1 on the code", SPARSE_RUN,
             loss=losses.sparse_reconstruction, loss_args={"weight": 1.0}, model_args=SPARSE),
-    _recipe("ae_wide", "784-1024-512-256-3, GELU: how much fits into three numbers",
-            replace(WIDE, epochs=80, weight_decay=0.1), WIDE_QUICK,
-            loss=losses.masked_reconstruction, loss_args={"masked": 0.2},
-            model_args={"widths": (1024, 512, 256), "activation": "gelu"}),
+    _recipe("ae_wide", "784-1024-512-256-3, GELU, trained on images with gaps",
+            LONG, WIDE_QUICK, model_args=WIDENED,
+            loss=losses.masked_reconstruction, loss_args={"masked": 0.2}),
+    _recipe("ae_wide_plain", "the network `ae_wide`, trained on whole images",
+            replace(LONG, seeds=1), WIDE_QUICK, model_args=WIDENED),
     _recipe("ae_32", "784-1024-512-32, GELU: to set beside 32 principal components",
             replace(WIDE, epochs=20), WIDE_QUICK,
             model_args={"widths": (1024, 512), "code_dim": 32, "activation": "gelu"}),
