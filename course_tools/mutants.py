@@ -153,7 +153,7 @@ def judge(mutant: Mutant) -> Outcome:
 
 def verdict(status: int, output: str) -> Outcome:
     """Read pytest's exit status: only a failed test catches a fault, not a broken start."""
-    if status == FAILED and (named := re.search(r"^(?:FAILED|ERROR) (\S+)", output, re.M)):
+    if status == FAILED and (named := re.search(r"^(?:FAILED|ERROR) (.+?)(?: - |$)", output, re.M)):
         return Outcome(True, named[1].rpartition("/")[2])
     if status == 0:
         return Outcome(False, "SURVIVED")

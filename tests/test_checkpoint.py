@@ -216,6 +216,7 @@ def test_an_absent_file_and_a_folder_are_refused(tmp_path):
         Autoencoder(widths=(16,), code_dim=3),
         Autoencoder(widths=(16, 8), code_dim=2),
         Autoencoder(widths=(), code_dim=2),
+        nn.ModuleDict({"encoder": Autoencoder(widths=(16,), code_dim=2).encoder}),
         nn.Linear(2, 2),
     ],
 )

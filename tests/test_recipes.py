@@ -170,6 +170,7 @@ def changes(recipe):
         "width": replace(recipe, model_args={"widths": (17,), "output": "tanh"}),
         "loss": replace(recipe, loss=losses.reconstruction),
         "loss_args": replace(recipe, loss=losses.sparse_reconstruction, loss_args={"weight": 2.0}),
+        "its weight": replace(recipe, loss=losses.sparse_reconstruction, loss_args={"weight": 3.0}),
         "data": replace(recipe, data=lambda profile=None: replace(dataset, sha256="0" * 64)),
         "data name": replace(recipe, data=lambda profile=None: replace(dataset, name="other")),
     }
