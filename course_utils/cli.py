@@ -305,7 +305,7 @@ def bench(
     They take turns in one run, from the same weights, over the same batches. The ordinary loop is a
     DataLoader with PIL and ToTensor, an optimizer that is not fused, and .item() at every step.
     "times" is how much faster the course's loop is, "of matmul" which part of this machine's rate
-    in a large matrix product it reaches.
+    in a large matrix product it reaches. COURSE_PROFILE=full times epochs of all images.
 
     FILE is a list of flat records, one per recipe, with the units in their keys:
     …_images_per_second, …_seconds_per_epoch, speedup_ratio, speedup_cpu_ratio (by CPU time, for a

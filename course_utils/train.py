@@ -113,7 +113,7 @@ def train_epoch(model, loss_fn, train, optimizer, scheduler, precision, epoch) -
     for step, (x, y) in enumerate(train):
         with runtime.autocast(device, precision):
             terms = loss_fn(model, x, y)
-        for parameter in parameters:  # as optimizer.zero_grad() does, in a quarter of its time
+        for parameter in parameters:  # as optimizer.zero_grad() does, with less ado: 4 % of a step
             parameter.grad = None
         terms["loss"].backward()
         optimizer.step()
