@@ -256,8 +256,9 @@ def finish(folder: Path, model: nn.Module, history: list[dict], info: dict) -> N
     sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
     info |= {"format": checkpoint.FORMAT, "weights_sha256": sha256}
     runtime.write_atomically(folder / "run.json", json.dumps(info, indent=1) + "\n")
-    for unfinished in [folder / "checkpoint.safetensors", *folder.glob(".*.tmp")]:
-        unfinished.unlink(missing_ok=True)  # .tmp: of a write that was killed
+    killed = [*folder.glob(".*.tmp"), *folder.glob(".tmp*")]  # writes: ours, and safetensors' own
+    for unfinished in [folder / "checkpoint.safetensors", *killed]:
+        unfinished.unlink(missing_ok=True)
 
 
 def as_csv(rows: list[dict]) -> str:
