@@ -62,7 +62,7 @@ def images(x: torch.Tensor, ncols: int = 10, title: str = "", ax: Axes | None = 
 
 def rows(named: dict[str, torch.Tensor], n: int = 10) -> Axes:
     """Show the first `n` images of each entry as a row, with its name at the left."""
-    stacked = torch.cat([as_float(x[:n].detach().cpu()) for x in named.values()])
+    stacked = torch.cat([padded(as_float(x[:n].detach().cpu()), n) for x in named.values()])
     height = stacked.shape[-2] + 2
     _, ax = plt.subplots(figsize=(0.62 * n + 1.6, 0.62 * len(named)))
     ax.imshow(tile(stacked, n).squeeze(-1), vmin=0, vmax=1, interpolation="nearest")
@@ -71,6 +71,11 @@ def rows(named: dict[str, torch.Tensor], n: int = 10) -> Axes:
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     return ax
+
+
+def padded(x: torch.Tensor, n: int) -> torch.Tensor:
+    """Return images (N, C, H, W) with white ones added until there are `n`."""
+    return torch.cat([x, torch.ones(n - len(x), *x.shape[1:])])
 
 
 def curves(
