@@ -31,6 +31,7 @@ LONG = replace(WIDE, epochs=80, weight_decay=0.1)
 WIDENED = {"widths": (1024, 512, 256), "activation": "gelu"}
 
 SPARSE_RUN = replace(ONECYCLE, seeds=3)
+SHORT = replace(QUICK, epochs=2)
 SPARSE = {"widths": (256,), "code_dim": 32}
 
 RECIPES = [
@@ -50,12 +51,12 @@ RECIPES = [
             replace(ONECYCLE, epochs=40, batch_size=512, lr=1e-2),
             model_args={"widths": (), "activation": "none", "output": "linear"}),
     _recipe("ae_copy", "784-1024-1024-1024-784: the code is wider than the image",
-            replace(ONECYCLE, lr=1e-3, seeds=1), replace(QUICK, epochs=2, lr=1e-3),
+            replace(ONECYCLE, lr=1e-3, seeds=1), replace(QUICK, epochs=1, lr=1e-3),
             model_args={"widths": (1024,), "code_dim": 1024}),
-    _recipe("ae_sparse_0", "784-256-32, no penalty on the code", SPARSE_RUN, model_args=SPARSE),
-    _recipe("ae_sparse_1", "784-256-32, L1 penalty of weight 0.1 on the code", SPARSE_RUN,
+    _recipe("ae_sparse_0", "784-256-32, no penalty on the code", SPARSE_RUN, SHORT, model_args=SPARSE),
+    _recipe("ae_sparse_1", "784-256-32, L1 penalty of weight 0.1 on the code", SPARSE_RUN, SHORT,
             loss=losses.sparse_reconstruction, loss_args={"weight": 0.1}, model_args=SPARSE),
-    _recipe("ae_sparse_2", "784-256-32, L1 penalty of weight 1 on the code", SPARSE_RUN,
+    _recipe("ae_sparse_2", "784-256-32, L1 penalty of weight 1 on the code", SPARSE_RUN, SHORT,
             loss=losses.sparse_reconstruction, loss_args={"weight": 1.0}, model_args=SPARSE),
     _recipe("ae_wide", "784-1024-512-256-3, GELU, trained on images with gaps",
             LONG, WIDE_QUICK, model_args=WIDENED,
