@@ -99,7 +99,9 @@ def window(browser, home: str, size: dict, scheme: str) -> Iterator[Visitor]:
     context.route("**/*", answer)
     page = visitor.page
     page.on("request", lambda r: None if allowed(r.url) else note(f"asks for {r.url}"))
-    page.on("requestfailed", lambda r: note(f"cannot load {r.url}"))
+    # ERR_ABORTED: the page itself went on before the file was there; a refused request fails else
+    page.on("requestfailed", lambda r: None if r.failure == "net::ERR_ABORTED" else
+            note(f"cannot load {r.url}"))  # fmt: skip
     page.on("response", lambda r: note(f"{r.status} for {r.url}") if r.status >= 400 else None)
     page.on("pageerror", lambda error: note(f"script error: {error}"))
     page.on("console", lambda m: note(f"console: {m.text}") if m.type == "error" else None)
