@@ -106,7 +106,9 @@ def environment(root: Path) -> dict[str, str]:
     PYTHONPATH comes before the editable install; drawn data and one thread make the tests the
     same everywhere.
     """
-    own = {k: v for k, v in os.environ.items() if not k.startswith(("COURSE_", "PYTEST_"))}
+    # CI too: there pytest prints differences in full, and megabytes of weights take it minutes
+    unwanted = ("COURSE_", "PYTEST_", "CI", "BUILD_NUMBER")
+    own = {k: v for k, v in os.environ.items() if not k.startswith(unwanted)}
     return own | {
         "PYTHONPATH": str(root),
         "PYTHONDONTWRITEBYTECODE": "1",
