@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from small_models import SHAPE, lively, small_vae
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from course_utils import losses, train
@@ -13,22 +14,11 @@ from course_utils.data.binary import binarised
 from course_utils.models import VAE, ConditionalAutoencoder, ConditionalVAE
 from course_utils.runtime import CourseError
 
-SHAPE = (1, 4, 4)
-
-
-def lively(model):
-    """Return the model with weights large enough that means, variances and images differ."""
-    torch.manual_seed(0)
-    with torch.no_grad():
-        for p in model.parameters():
-            p.copy_(torch.randn_like(p) * (0.7 if p.ndim > 1 else 0.3))
-    return model.eval()
-
 
 @pytest.fixture
 def model():
     """Return a small VAE for images of 4 x 4."""
-    return lively(VAE(widths=(8,), code_dim=3, image_shape=SHAPE))
+    return small_vae()
 
 
 @pytest.fixture
