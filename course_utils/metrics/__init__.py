@@ -25,6 +25,7 @@ from course_utils.metrics.probes import (
     linear_probe_accuracy,
     same_class_closeness,
 )
+from course_utils.metrics.scores import sample_scores
 from course_utils.metrics.sharpness import sharpness
 
 __all__ = [
@@ -44,5 +45,6 @@ __all__ = [
     "pca",
     "precision_recall",
     "same_class_closeness",
+    "sample_scores",
     "sharpness",
 ]

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from course_utils.recipes import ae, cvae, referee, vae
 from course_utils.recipes.base import Recipe, Run, Settings, load, seeds, train_recipe
+from course_utils.recipes.measured import measured
 from course_utils.runtime import CourseError
 
-__all__ = ["Recipe", "Run", "Settings", "get", "load", "names", "run", "run_seeds"]
+__all__ = ["Recipe", "Run", "Settings", "get", "load", "measured", "names", "run", "run_seeds"]
 
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe for recipe in [*ae.RECIPES, *vae.RECIPES, *cvae.RECIPES, *referee.RECIPES]

@@ -1,26 +1,36 @@
-"""Chapter 05: autoencoders that are told the digit."""
+"""Chapter 05: autoencoders that are told the digit, or another attribute of an image."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from course_utils import losses
-from course_utils.models import ConditionalAutoencoder, ConditionalVAE
+from course_utils.data.slant import by_slant
+from course_utils.models import VAE, ConditionalAutoencoder, ConditionalVAE
 from course_utils.recipes.base import Recipe, Settings
 
-FULL = Settings(epochs=25, batch_size=128, lr=2e-3, seeds=3, schedule="onecycle",
-                precision="bf16")  # fmt: skip
-QUICK = Settings(epochs=3, batch_size=128, lr=2e-3)
+FULL = Settings(epochs=25, batch_size=128, lr=2e-3, seeds=3, schedule="onecycle")
+ONCE = replace(FULL, seeds=1)
+QUICK = Settings(epochs=3, batch_size=64, lr=2e-3)
 
 
-def _cvae(condition: str, says: str) -> Recipe:
-    """Return the recipe of a conditional VAE 784-400-200-10 with the label fed as named."""
-    return Recipe(f"cvae_{condition}", says, ConditionalVAE, {"condition": condition},
-                  losses.conditional_negative_elbo, FULL, QUICK)  # fmt: skip
+def _cvae(name: str, says: str, full: Settings = FULL, **rest) -> Recipe:
+    """Return the recipe of a conditional VAE 784-400-200-10."""
+    return Recipe(name, says, ConditionalVAE, rest.pop("model_args"),
+                  losses.conditional_negative_elbo, full, QUICK, **rest)  # fmt: skip
 
 
 RECIPES = [
     Recipe("cae", "784-400-200-10, plain; the decoder is told the digit", ConditionalAutoencoder,
-           {"condition": "decoder"}, losses.conditional_reconstruction, FULL, QUICK),
-    _cvae("code", "784-400-200-10, variational; the digit is joined to the code"),
-    _cvae("decoder", "the same with the digit fed to every layer of the decoder"),
-    _cvae("both", "the same with the digit fed to every layer of decoder and encoder"),
+           {"condition": "decoder"}, losses.conditional_reconstruction, ONCE, QUICK),
+    Recipe("vae_10", "784-400-200-10, variational; nobody is told anything", VAE,
+           {"widths": (400, 200), "code_dim": 10}, losses.negative_elbo, FULL, QUICK),
+    _cvae("cvae_code", "784-400-200-10, variational; the digit is joined to the code",
+          model_args={"condition": "code"}),
+    _cvae("cvae_decoder", "the same with the digit fed to every layer of the decoder",
+          model_args={"condition": "decoder"}),
+    _cvae("cvae_both", "the same with the digit fed to every layer of decoder and encoder",
+          model_args={"condition": "both"}),
+    _cvae("cvae_slant", "the decoder is told in which quarter the slant lies, and not the digit",
+          ONCE, model_args={"condition": "decoder", "n_classes": 4}, data=by_slant),
 ]  # fmt: skip

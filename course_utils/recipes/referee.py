@@ -31,7 +31,8 @@ RECIPES = [
     Recipe("referee_2", "another one, for a second opinion: 5 x 5 kernels, GELU, 80 features",
            Classifier, {"channels": (8, 24, 36), "feature_dim": 80, "kernel_size": 5,
                         "activation": "gelu"},
-           losses.classification, FULL, QUICK, {"shift": 2}, few(2_000)),
+           losses.classification, replace(FULL, precision="float32"), QUICK, {"shift": 2},
+           few(2_000)),
 ]  # fmt: skip
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"

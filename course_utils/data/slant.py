@@ -1,0 +1,61 @@
+"""How far a digit leans, and MNIST labelled by it: an attribute that any image can be asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import torch
+
+from course_utils import data
+from course_utils.data import Dataset, Split, as_float
+
+QUARTERS = ("least slanted", "less slanted", "more slanted", "most slanted")
+
+
+def slant(x: torch.Tensor) -> torch.Tensor:
+    """Return the slant (N,) of images: how many pixels a stroke moves right for each pixel up.
+
+    From the second moments of the ink around its centre, -m11 / m02 (rows count downwards): the
+    shear that would set the image upright. 0 is upright, 1 leans right by 45 degrees. An image
+    without ink, or with all of it in one row, counts as upright.
+
+    Args:
+        x: images (N, 1, H, W), uint8 or float, bright strokes on a black ground.
+
+    Source: Teague 1980, J. Opt. Soc. Am. 70, for image moments.
+    """
+    ink = as_float(x).double()[:, 0]  # (N, H, W)
+    rows = torch.arange(ink.shape[1], dtype=torch.float64, device=ink.device)[:, None]
+    columns = torch.arange(ink.shape[2], dtype=torch.float64, device=ink.device)
+    total = ink.sum((1, 2)).clamp_min(1e-12)[:, None, None]
+    down = rows - (ink * rows).sum((1, 2), keepdim=True) / total
+    across = columns - (ink * columns).sum((1, 2), keepdim=True) / total
+    m11, m02 = (ink * across * down).sum((1, 2)), (ink * down.square()).sum((1, 2))
+    return torch.where(m02 > 1e-9, -m11 / m02.clamp_min(1e-9), 0.0).float()
+
+
+def slant_limits(split: Split) -> torch.Tensor:
+    """Return the three slants that cut a split into quarters of equal size."""
+    return slant(split.x).quantile(torch.tensor([0.25, 0.5, 0.75]))
+
+
+def by_slant(profile: str | None = None) -> Dataset:
+    """Return the digits labelled 0 to 3 by slant, in quarters of the training images.
+
+    Arguments and errors as in `data.mnist`.
+    """
+    digits = data.mnist(profile=profile)
+    limits = slant_limits(digits.train)
+
+    def relabelled(split: Split) -> Split:
+        return Split(split.x, torch.bucketize(slant(split.x), limits))
+
+    return replace(
+        digits,
+        train=relabelled(digits.train),
+        val=relabelled(digits.val),
+        test=relabelled(digits.test),
+        sha256=hashlib.sha256(f"{digits.sha256} by slant".encode()).hexdigest(),
+        classes=QUARTERS,
+    )
