@@ -11,7 +11,9 @@ import json
 import math
 import os
 import re
+import statistics
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -150,6 +152,16 @@ def judge(id: str, value: float, spread: float | None = None, n: int | None = No
         record(claim, value, spread, n, Path(os.environ["COURSE_RECORD"]))
     if not met and claim.kind == "claim":
         raise ClaimMissed(f"{id} is {value:.4g}, not {claim.bound}: {claim.says}")
+
+
+def over_runs(values: Iterable[float]) -> dict:
+    """Return the value, spread and n that `judge` takes, from one number per run.
+
+    The value is their mean, the spread their standard deviation (None for a single run).
+    """
+    values = [float(value) for value in values]
+    spread = statistics.stdev(values) if len(values) > 1 else None
+    return {"value": statistics.fmean(values), "spread": spread, "n": len(values)}
 
 
 def line(claim: Claim, value: float, spread: float | None, n: int | None) -> str:

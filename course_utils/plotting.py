@@ -60,11 +60,11 @@ def images(x: torch.Tensor, ncols: int = 10, title: str = "", ax: Axes | None = 
     return ax
 
 
-def rows(named: dict[str, torch.Tensor], n: int = 10) -> Axes:
+def rows(named: dict[str, torch.Tensor], n: int = 10, ax: Axes | None = None) -> Axes:
     """Show the first `n` images of each entry as a row, with its name at the left."""
     stacked = torch.cat([padded(as_float(x[:n].detach().cpu()), n) for x in named.values()])
     height = stacked.shape[-2] + 2
-    _, ax = plt.subplots(figsize=(0.62 * n + 1.6, 0.62 * len(named)))
+    ax = ax or plt.subplots(figsize=(0.62 * n + 1.6, 0.62 * len(named)))[1]
     ax.imshow(tile(stacked, n).squeeze(-1), vmin=0, vmax=1, interpolation="nearest")
     ax.set_yticks([height * i + height / 2 - 1 for i in range(len(named))], list(named))
     ax.set_xticks([])

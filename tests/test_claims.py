@@ -5,7 +5,9 @@ import math
 import shutil
 
 import nbformat
+import numpy as np
 import pytest
+import torch
 from commands import course, refused
 
 from course_utils import claims, runtime
@@ -333,3 +335,14 @@ def test_runs_are_copied_where_links_are_not_allowed(tmp_path, monkeypatch):
     assert (tmp_path / "runs" / "vae-full-s1-0123456789" / "run.json").is_file()
     shutil.rmtree(tmp_path / "runs")
     assert (tmp_path / "kept" / "vae-full-s1-0123456789" / "run.json").is_file()
+
+
+def test_over_runs_is_numpys_mean_and_deviation():
+    values = [3.0, 4.5, 7.25]
+    found = claims.over_runs(torch.tensor(v) for v in values)
+    assert found == {
+        "value": pytest.approx(np.mean(values)),
+        "spread": pytest.approx(np.std(values, ddof=1)),
+        "n": 3,
+    }
+    assert claims.over_runs([2]) == {"value": 2.0, "spread": None, "n": 1}

@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "train": {"runtime", "data", "checkpoint"},
     "recipes": COMPUTING | {"metrics"},
     "claims": {"runtime"},
+    "codes": {"runtime"},
     "plotting": {"data"},  # pixels as floats, the names of classes
     "notebook": {"runtime"},
     "bench": COMPUTING | {"recipes"},

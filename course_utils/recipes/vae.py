@@ -37,14 +37,14 @@ def few(n: int) -> Callable[..., data.Dataset]:
 
 # The sources' settings: Adam at a constant rate.
 SOURCE = Settings(epochs=10, batch_size=128, lr=1e-3, seeds=5)
-QUICK = Settings(epochs=3, batch_size=64, lr=2e-3)
+QUICK = Settings(epochs=3, batch_size=64, lr=3e-3)
 SWEEP = replace(SOURCE, seeds=3)
-SWEEP_QUICK = Settings(epochs=2, batch_size=32, lr=2e-3)
+SWEEP_QUICK = Settings(epochs=2, batch_size=64, lr=2e-3)
 
 # Ours, where a number is wanted that stands beside the literature's. All in float32: bf16 needs a
 # processor that has it, and is 17 times slower on one that does not (EPYC with AVX2 alone).
 LONG = Settings(epochs=120, batch_size=256, lr=3e-3, seeds=2, schedule="onecycle")
-LONG_QUICK = Settings(epochs=4, batch_size=64, lr=2e-3)
+LONG_QUICK = Settings(epochs=3, batch_size=64, lr=2e-3)
 CONV = replace(SOURCE, seeds=1, channels_last=True)  # 23 minutes of one core
 CONV_QUICK = Settings(epochs=1, batch_size=32, lr=1e-3, channels_last=True)
 PLANE = Settings(epochs=30, batch_size=128, lr=2e-3, schedule="onecycle")
@@ -66,19 +66,21 @@ def _short(name: str, says: str, **rest) -> Recipe:
 
 
 RECIPES = [
-    _vae("vae", "784-400-20, binary cross-entropy of grey pixels + KL, as source 004", SOURCE),
+    _vae("vae", "784-400-20, binary cross-entropy of grey pixels + KL, as source 004", SOURCE,
+         data=few(2_000)),
     _vae("ae_20", "the plain autoencoder beside `vae`: same layers, same code, no KL", SOURCE,
          model=Autoencoder, loss=losses.cross_entropy_reconstruction,
-         model_args={"widths": (400,), "code_dim": 20}),
+         model_args={"widths": (400,), "code_dim": 20}, data=few(2_000)),
     _vae("vae_30", "the recipe `vae` for 30 epochs", replace(SWEEP, epochs=30), SWEEP_QUICK,
          data=few(1_000)),
     _vae("vae_30_onecycle", "the same with a rate that rises and falls once",
          replace(SWEEP, epochs=30, lr=3e-3, schedule="onecycle"), SWEEP_QUICK, data=few(1_000)),
     _vae("conv_vae", "the convolutional network of source 002, 20 numbers", CONV,
-         CONV_QUICK, model=ConvVAE, data=few(1_000)),
-    _vae("vae_2d", "784-400-200-2: a code that fits on paper", PLANE, model_args=ON_PAPER),
+         CONV_QUICK, model=ConvVAE, data=few(256)),
+    _vae("vae_2d", "784-400-200-2: a code that fits on paper", PLANE, model_args=ON_PAPER,
+         data=few(1_000)),
     _vae("ae_plane", "the plain autoencoder beside `vae_2d`", PLANE, model=Autoencoder,
-         loss=losses.cross_entropy_reconstruction, model_args=ON_PAPER),
+         loss=losses.cross_entropy_reconstruction, model_args=ON_PAPER, data=few(1_000)),
     *(_short(f"vae_beta_{beta}", f"the recipe `vae` with beta = {beta}", loss_args={"beta": beta})
       for beta in BETAS),
     _short("vae_mse", "784-400-20, squared error + KL: a Gaussian of variance 1/2",
@@ -86,8 +88,8 @@ RECIPES = [
     _short("vae_sigma", "784-400-20, a Gaussian whose variance is learned",
            loss_args={"likelihood": "gaussian"}, model_args={"learn_variance": True}),
     _vae("vae_binary", "784-512-512-40 on pixels binarised anew in each epoch", LONG, LONG_QUICK,
-         loss_args={"binarise": True}, model_args=WIDE, data=few(2_000)),
+         loss_args={"binarise": True}, model_args=WIDE, data=few(1_000)),
     _vae("iwae_binary", "the same network, trained on the bound of 5 weighted codes",
-         replace(LONG, seeds=1), replace(LONG_QUICK, epochs=2), loss=losses.iwae_loss,
-         loss_args={"k": 5, "binarise": True}, model_args=WIDE, data=few(2_000)),
+         replace(LONG, seeds=1), replace(LONG_QUICK, epochs=1), loss=losses.iwae_loss,
+         loss_args={"k": 5, "binarise": True}, model_args=WIDE, data=few(1_000)),
 ]  # fmt: skip

@@ -1,0 +1,66 @@
+"""What one does with the codes of a trained model: decode them, walk between them, map them.
+
+Everything here runs without gradients, on codes z (N, Z) and images x (N, C, H, W) in [0, 1].
+"""
+
+from __future__ import annotations
+
+import torch
+from torch.distributions import MultivariateNormal, Normal
+
+from course_utils.runtime import CourseError
+
+
+@torch.no_grad()
+def decoded(model, z: torch.Tensor) -> torch.Tensor:
+    """Return the images (N, C, H, W) in [0, 1] that a model's decoder makes of codes z (N, Z)."""
+    return model.pixels(model.decode(z))
+
+
+@torch.no_grad()
+def mean_code(model, x: torch.Tensor) -> torch.Tensor:
+    """Return one code (N, Z) per image: of a VAE the mean, so that nothing is drawn."""
+    code = model.encode(x)
+    return code if isinstance(code, torch.Tensor) else code[0]
+
+
+def between(model, a: torch.Tensor, b: torch.Tensor, steps: int) -> torch.Tensor:
+    """Return images (steps, C, H, W) along the straight line between the codes of two images.
+
+    Args:
+        a, b: images (C, H, W); the first and the last picture are what the model makes of them.
+        steps: pictures in all, 2 or more.
+
+    Raises CourseError for fewer steps.
+    """
+    if steps < 2:
+        raise CourseError(f"steps is {steps}; a way has two ends: 2 or more")
+    start, end = mean_code(model, torch.stack([a, b]))
+    t = torch.linspace(0, 1, steps, device=start.device)[:, None]
+    return decoded(model, (1 - t) * start + t * end)
+
+
+def plane(n: int, share: float = 0.96) -> torch.Tensor:
+    """Return an n by n sheet of codes (n * n, 2), rows from the top, for a code of two numbers.
+
+    The first number rises to the right, the second upwards, in equal steps of the standard normal
+    distribution's probability, whose middle `share` (below 1) is covered: the sheet shows each
+    kind of image as often as the prior draws it.
+    """
+    if n < 1 or not 0 < share < 1:
+        raise CourseError(f"n is {n} and share {share}; they must be 1 or more, and inside (0, 1)")
+    ticks = Normal(0.0, 1.0).icdf(torch.linspace((1 - share) / 2, (1 + share) / 2, n))
+    return torch.cartesian_prod(ticks.flip(0), ticks).flip(1)
+
+
+def normal_like(rows: torch.Tensor) -> MultivariateNormal:
+    """Return the normal distribution with the mean and the covariance of rows (N, D), N > D.
+
+    Its covariance has 1e-4 added along the diagonal: pixels that never change have none of their
+    own.
+    """
+    n, d = rows.shape
+    if n <= d:
+        raise CourseError(f"{n} rows of {d} numbers; a covariance needs more than {d} rows")
+    ridge = 1e-4 * torch.eye(d, dtype=rows.dtype, device=rows.device)
+    return MultivariateNormal(rows.mean(0), rows.T.cov() + ridge)

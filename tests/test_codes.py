@@ -1,0 +1,67 @@
+"""Codes: decoded, walked between, laid out, and imitated by a normal distribution."""
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+from small_models import SHAPE, small_vae
+
+from course_utils import codes
+from course_utils.models import Autoencoder
+from course_utils.runtime import CourseError
+
+
+@pytest.fixture
+def x():
+    return torch.rand(5, *SHAPE, generator=torch.Generator().manual_seed(1))
+
+
+def test_decoded_is_the_sigmoid_of_the_logits():
+    model, z = small_vae(), torch.randn(4, 3)
+    images = codes.decoded(model, z)
+    np.testing.assert_allclose(
+        images.numpy(), 1 / (1 + np.exp(-model.decode(z).detach().numpy())), rtol=1e-5
+    )
+    assert not images.requires_grad
+
+
+def test_mean_code_draws_nothing(x):
+    model = small_vae()
+    assert torch.equal(codes.mean_code(model, x), model.encode(x)[0])
+    plain = Autoencoder(widths=(8,), code_dim=3, image_shape=SHAPE)
+    assert torch.equal(codes.mean_code(plain, x), plain.encode(x))
+
+
+def test_between_ends_at_the_reconstructions_and_bisects_the_codes(x):
+    model = small_vae()
+    way = codes.between(model, x[0], x[1], 5)
+    torch.testing.assert_close(way[[0, -1]], model.reconstruct(x[:2]).detach())
+    middle = codes.mean_code(model, x[:2]).mean(0, keepdim=True)
+    torch.testing.assert_close(way[2:3], codes.decoded(model, middle))
+    with pytest.raises(CourseError, match="2 or more"):
+        codes.between(model, x[0], x[1], 1)
+
+
+def test_plane_lies_like_a_map_in_equal_steps_of_probability():
+    z = codes.plane(4, share=0.9).view(4, 4, 2)
+    assert (z[:, 1:, 0] > z[:, :-1, 0]).all() and (z[:-1, :, 1] > z[1:, :, 1]).all()
+    probability = scipy.stats.norm.cdf(z[0, :, 0].numpy())
+    np.testing.assert_allclose(probability, np.linspace(0.05, 0.95, 4), atol=1e-6)
+    assert torch.equal(z[:, 0, 0], z[0, 0, 0].expand(4))  # a column has one first number
+    for wrong in ((0, 0.9), (3, 1.0), (3, 0.0)):
+        with pytest.raises(CourseError, match="must be"):
+            codes.plane(*wrong)
+
+
+def test_normal_like_has_numpys_moments():
+    rows = torch.randn(200, 3, dtype=torch.float64) @ torch.tensor(
+        [[1.0, 0.5, 0.0], [0.0, 2.0, 0.0], [0.3, 0.0, 0.1]], dtype=torch.float64
+    )
+    found = codes.normal_like(rows)
+    np.testing.assert_allclose(found.mean.numpy(), rows.numpy().mean(0))
+    np.testing.assert_allclose(
+        found.covariance_matrix.numpy(), np.cov(rows.numpy().T) + 1e-4 * np.eye(3)
+    )
+    assert codes.normal_like(torch.zeros(10, 2)).sample((3,)).shape == (3, 2)  # constant rows
+    with pytest.raises(CourseError, match="more than 2 rows"):
+        codes.normal_like(torch.zeros(2, 2))
