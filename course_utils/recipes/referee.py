@@ -38,6 +38,7 @@ RECIPES = [
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 SHA256 = {  # of the files that are kept; run.json of the run names the same
     "referee": "a83d348c760596b031d482fc426aff1a39d6de77aca11ba476a68b0e3d0c7f53",
+    "referee_2": "616f5c89e2eb9f2f82270498afcbc947478fa1a565c4e3686c78bbc72986f91e",
 }
 
 
