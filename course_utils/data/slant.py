@@ -9,6 +9,7 @@ import torch
 
 from course_utils import data
 from course_utils.data import Dataset, Split, as_float
+from course_utils.runtime import CourseError
 
 QUARTERS = ("least slanted", "less slanted", "more slanted", "most slanted")
 
@@ -23,8 +24,10 @@ def slant(x: torch.Tensor) -> torch.Tensor:
     Args:
         x: images (N, 1, H, W), uint8 or float, bright strokes on a black ground.
 
+    Raises CourseError for another shape or type, and for ink that is negative or no number.
     Source: Teague 1980, J. Opt. Soc. Am. 70, for image moments.
     """
+    check_ink(x)
     ink = as_float(x).double()[:, 0]  # (N, H, W)
     rows = torch.arange(ink.shape[1], dtype=torch.float64, device=ink.device)[:, None]
     columns = torch.arange(ink.shape[2], dtype=torch.float64, device=ink.device)
@@ -33,6 +36,25 @@ def slant(x: torch.Tensor) -> torch.Tensor:
     across = columns - (ink * columns).sum((1, 2), keepdim=True) / total
     m11, m02 = (ink * across * down).sum((1, 2)), (ink * down.square()).sum((1, 2))
     return torch.where(m02 > 1e-9, -m11 / m02.clamp_min(1e-9), 0.0).float()
+
+
+def check_ink(x: torch.Tensor) -> None:
+    """Raise CourseError unless x are images (N, 1, H, W) whose pixels can be weights."""
+    if x.ndim != 4 or x.shape[1] != 1:
+        raise CourseError(
+            f"x has shape {tuple(x.shape)}; slant is measured on images (N, 1, H, W): "
+            "give images without channels one by x[:, None], choose one of several by x[:, :1]"
+        )
+    if x.dtype != torch.uint8 and not x.is_floating_point():
+        raise CourseError(
+            f"x is {x.dtype}; images are uint8 or float: write x.byte() for pixels from 0 to 255"
+        )
+    bad = int((~(x >= 0) | x.isinf()).sum())
+    if bad:
+        raise CourseError(
+            f"x holds {bad} of {x.numel()} pixels that are negative, NaN or infinite; "
+            "ink is 0 or more (logits want a sigmoid, tanh pixels (x + 1) / 2)"
+        )
 
 
 def slant_limits(split: Split) -> torch.Tensor:
