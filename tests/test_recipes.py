@@ -51,13 +51,13 @@ def test_an_unknown_recipe_is_refused():
 
 
 @pytest.mark.parametrize("name", recipes.names())
-def test_every_recipe_can_take_a_step(name, few):
-    """Model and loss fit together, the settings name things that exist, a run can be described."""
+def test_every_recipe_can_take_a_step(name):
+    """Model, loss and data fit together, the settings name things that exist, a run can be told."""
     recipe = recipes.get(name)
     runtime.seed_everything(0)
     model = recipe.build()
-    x, y = data.as_float(few.x[:4]), few.y[:4]
-    terms = recipe.loss_fn(model, x, y)
+    dataset = recipe.data(profile="quick")
+    terms = recipe.loss_fn(model, data.as_float(dataset.train.x[:4]), dataset.train.y[:4])
     assert terms["loss"].isfinite()
     terms["loss"].backward()
     for settings in (recipe.quick, recipe.full):
@@ -67,9 +67,7 @@ def test_every_recipe_can_take_a_step(name, few):
         assert (schedule is None) == (settings.schedule == "constant")
         runtime.autocast(torch.device("cpu"), settings.precision)
     assert recipe.quick.epochs <= recipe.full.epochs and recipe.says
-    dataset = recipe.data(profile="quick") if name.startswith("ae") else None
-    if dataset:
-        json.dumps(base.describe(recipe, 0, "quick", dataset))
+    json.dumps(base.describe(recipe, 0, "quick", dataset))
 
 
 # ----------------------------------------------------------------------------------- a finished run
