@@ -88,7 +88,7 @@ RECIPES = [
            loss_args={"likelihood": "gaussian"}, model_args={"learn_variance": True}),
     _vae("vae_binary", "784-512-512-40 on pixels binarised anew in each epoch", LONG, LONG_QUICK,
          loss_args={"binarise": True}, model_args=WIDE, data=few(1_000)),
-    _vae("iwae_binary", "the same network on the bound of 5 weighted codes, for half as many epochs",
+    _vae("iwae_binary", "the same network on the bound of 5 weighted codes, half as many epochs",
          replace(LONG, epochs=60, seeds=1), replace(LONG_QUICK, epochs=1), loss=losses.iwae_loss,
          loss_args={"k": 5, "binarise": True}, model_args=WIDE, data=few(1_000)),
 ]  # fmt: skip
