@@ -8,23 +8,26 @@ from course_utils import losses
 from course_utils.data.slant import by_slant
 from course_utils.models import VAE, ConditionalAutoencoder, ConditionalVAE
 from course_utils.recipes.base import Recipe, Settings
+from course_utils.recipes.vae import few
 
 FULL = Settings(epochs=25, batch_size=128, lr=2e-3, seeds=3, schedule="onecycle")
 ONCE = replace(FULL, seeds=1)
-QUICK = Settings(epochs=3, batch_size=64, lr=2e-3)
+QUICK = Settings(epochs=4, batch_size=50, lr=5e-3)
+DIGITS = few(2_000)
 
 
 def _cvae(name: str, says: str, full: Settings = FULL, **rest) -> Recipe:
     """Return the recipe of a conditional VAE 784-400-200-10."""
     return Recipe(name, says, ConditionalVAE, rest.pop("model_args"),
-                  losses.conditional_negative_elbo, full, QUICK, **rest)  # fmt: skip
+                  losses.conditional_negative_elbo, full, QUICK,
+                  data=rest.pop("data", DIGITS), **rest)  # fmt: skip
 
 
 RECIPES = [
     Recipe("cae", "784-400-200-10, plain; the decoder is told the digit", ConditionalAutoencoder,
-           {"condition": "decoder"}, losses.conditional_reconstruction, ONCE, QUICK),
+           {"condition": "decoder"}, losses.conditional_reconstruction, ONCE, QUICK, data=DIGITS),
     Recipe("vae_10", "784-400-200-10, variational; nobody is told anything", VAE,
-           {"widths": (400, 200), "code_dim": 10}, losses.negative_elbo, FULL, QUICK),
+           {"widths": (400, 200), "code_dim": 10}, losses.negative_elbo, FULL, QUICK, data=DIGITS),
     _cvae("cvae_code", "784-400-200-10, variational; the digit is joined to the code",
           model_args={"condition": "code"}),
     _cvae("cvae_decoder", "the same with the digit fed to every layer of the decoder",
@@ -32,5 +35,5 @@ RECIPES = [
     _cvae("cvae_both", "the same with the digit fed to every layer of decoder and encoder",
           model_args={"condition": "both"}),
     _cvae("cvae_slant", "the decoder is told in which quarter the slant lies, and not the digit",
-          ONCE, model_args={"condition": "decoder", "n_classes": 4}, data=by_slant),
+          ONCE, model_args={"condition": "decoder", "n_classes": 4}, data=few(2_000, by_slant)),
 ]  # fmt: skip

@@ -11,17 +11,18 @@ from course_utils.models import VAE, Autoencoder, ConvVAE
 from course_utils.recipes.base import Recipe, Settings
 
 
-def few(n: int) -> Callable[..., data.Dataset]:
-    """Return a function like `data.mnist` that in the quick profile gives its first images only.
+def few(n: int, whole: Callable[..., data.Dataset] | None = None) -> Callable[..., data.Dataset]:
+    """Return a function like `whole` that in the quick profile gives its first images only.
 
     For networks that take seconds per thousand images without a graphics card.
 
     Args:
         n: training images in the quick profile; validation and test get a quarter of it each.
+        whole: profile -> the data set that the full profile takes; None is `data.mnist`.
     """
 
     def load(profile: str | None = None) -> data.Dataset:
-        dataset = data.mnist(profile=profile)
+        dataset = (whole or data.mnist)(profile=profile)
         if runtime.profile(profile) == "full":
             return dataset
         return replace(
