@@ -20,7 +20,11 @@ def squared_error(recon: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 
     Args:
         recon, x: images (B, ...), of the same shape and range.
+
+    Raises CourseError for other shapes: torch would stretch one to the other.
     """
+    if recon.shape != x.shape:
+        raise CourseError(f"shapes {tuple(recon.shape)} and {tuple(x.shape)}; they must be equal")
     return F.mse_loss(recon.float(), x, reduction="sum") / len(x)  # one pass there, one back
 
 
@@ -102,7 +106,11 @@ def kl_per_unit(mu: torch.Tensor, logvar: torch.Tensor) -> torch.Tensor:
     """Return the share (Z,) of each unit of the code in `kl_standard_normal`, in nats.
 
     A unit near 0 has collapsed: its posterior is the prior, and the decoder does without it.
+    Raises CourseError unless both are (B, Z).
     """
+    if mu.ndim != 2 or mu.shape != logvar.shape:
+        shapes = f"{tuple(mu.shape)} and {tuple(logvar.shape)}"
+        raise CourseError(f"mu and logvar have shapes {shapes}; both must be (B, Z)")
     mu, logvar = mu.float(), logvar.float()
     return 0.5 * (mu.square() + logvar.exp() - 1 - logvar).mean(dim=0)
 

@@ -9,6 +9,7 @@ from small_models import SHAPE, lively, small_vae
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from course_utils import losses, train
+from course_utils.data import Split
 from course_utils.data.batches import Batches
 from course_utils.data.binary import binarised
 from course_utils.models import VAE, ConditionalAutoencoder, ConditionalVAE
@@ -227,6 +228,14 @@ def test_binarised_is_fixed_and_fair(digits):
     assert torch.equal(first.x[sure], digits.test.x[sure])
 
 
+def test_each_image_is_binarised_with_its_own_noise():
+    """Of one grey image many times over, each pixel is white as often as it is bright."""
+    grey = torch.tensor([[0, 51], [128, 255]], dtype=torch.uint8)
+    split = Split(grey.expand(4000, 1, 2, 2), torch.zeros(4000, dtype=torch.int64))
+    white = binarised(split).x.double().mean(0)[0] / 255
+    torch.testing.assert_close(white, grey / 255.0, atol=0.035, rtol=0, check_dtype=False)
+
+
 # -------------------------------------------------------------------------------- all of them alike
 
 CASES = [
@@ -333,3 +342,10 @@ def test_conditional_reconstruction_written_out(x):
     assert not torch.equal(
         losses.conditional_reconstruction(model, x, 3 - y)["loss"], terms["loss"]
     )
+
+
+def test_shapes_that_torch_would_stretch_are_refused():
+    with pytest.raises(CourseError, match=r"\(4, 3\) and \(3,\); both must be"):
+        losses.kl_standard_normal(torch.zeros(4, 3), torch.zeros(3))
+    with pytest.raises(CourseError, match=r"\(4, 3\) and \(4, 1\); they must be equal"):
+        losses.squared_error(torch.zeros(4, 3), torch.zeros(4, 1))

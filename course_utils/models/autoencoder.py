@@ -8,6 +8,8 @@ import math
 import torch
 from torch import nn
 
+from course_utils.models.shapes import check_codes, check_images
+
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU, "none": nn.Identity}
 OUTPUTS = ("sigmoid", "tanh", "linear")
 
@@ -41,16 +43,18 @@ class Autoencoder(nn.Module):
         if output not in OUTPUTS:
             raise ValueError(f"output {output!r}; choose one of {', '.join(OUTPUTS)}")
         sizes = (math.prod(image_shape), *widths, code_dim)
-        self.code_dim, self.output = code_dim, output
+        self.code_dim, self.output, self.image_shape = code_dim, output, image_shape
         self.encoder = nn.Sequential(nn.Flatten(), *mlp(sizes, activation))
         self.decoder = nn.Sequential(*mlp(sizes[::-1], activation), nn.Unflatten(1, image_shape))
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """Return the codes z (B, Z) of images x (B, C, H, W)."""
+        check_images(x, self.image_shape)
         return self.encoder(x)
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
         """Return the logits (B, C, H, W) of codes z (B, Z)."""
+        check_codes(z, self.code_dim)
         return self.decoder(z)
 
     def pixels(self, logits: torch.Tensor) -> torch.Tensor:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from course_utils.models.autoencoder import ACTIVATIONS
+from course_utils.models.shapes import check_codes, check_images
 from course_utils.models.vae import draw_prior, sample_gaussian
 
 CONDITIONS = ("code", "decoder", "both")
@@ -90,10 +91,12 @@ class ConditionalAutoencoder(nn.Module):
 
     def encode(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """Return the codes z (B, Z) of images x; y matters under condition "both" only."""
+        check_images(x, self.image_shape)
         return self.encoder(x.flatten(1), one_hot(y, self.n_classes))
 
     def decode(self, z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """Return the logits (B, C, H, W) of codes z (B, Z) as images of the classes y (B,)."""
+        check_codes(z, self.code_dim)
         return self.decoder(z, one_hot(y, self.n_classes)).unflatten(1, self.image_shape)
 
     def pixels(self, logits: torch.Tensor) -> torch.Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from course_utils.models.autoencoder import ACTIVATIONS, mlp
+from course_utils.models.shapes import check_codes, check_images
 
 START_LOG_VARIANCE = -2.7  # of MNIST's pixels around the mean image: 52.7 per image of 784
 
@@ -41,7 +42,7 @@ class VAE(nn.Module):
         n_pixels = math.prod(image_shape)
         down = (n_pixels, *widths, 2 * code_dim)  # mu and logvar side by side
         up = (code_dim, *reversed(widths), n_pixels)
-        self.code_dim = code_dim
+        self.code_dim, self.image_shape = code_dim, image_shape
         self.encoder = nn.Sequential(nn.Flatten(), *mlp(down, activation))
         self.decoder = nn.Sequential(*mlp(up, activation), nn.Unflatten(1, image_shape))
         start = torch.tensor(START_LOG_VARIANCE)
@@ -49,11 +50,13 @@ class VAE(nn.Module):
 
     def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return mean mu and log-variance logvar (B, Z) of q(z|x), float32 in every precision."""
+        check_images(x, self.image_shape)
         mu, logvar = self.encoder(x).float().chunk(2, dim=1)
         return mu, logvar
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
         """Return the logits (B, C, H, W) of codes z (B, Z)."""
+        check_codes(z, self.code_dim)
         return self.decoder(z)
 
     def pixels(self, logits: torch.Tensor) -> torch.Tensor:
