@@ -120,6 +120,18 @@ def test_the_estimators_have_no_bias(estimator, line, binary):
     assert ((estimates.mean(0) - exact).abs() < 4.5 * error + 1e-3).all()
 
 
+def test_a_baseline_of_few_codes_has_no_bias(line, binary):
+    """A value is no part of its own baseline: with two codes that would halve the gradient."""
+    exact = exact_gradient_of_mu(line, binary)
+    torch.manual_seed(0)
+    many = binary.repeat(4000, 1, 1, 1)
+    pairs = losses.gradients_of_mu(line, many, 2, "score_with_baseline")
+    estimates = pairs.mean(0).view(4000, 12, 1)
+    error = estimates.std(0) / math.sqrt(4000)
+    assert ((estimates.mean(0) - exact).abs() < 4.5 * error + 1e-3).all()
+    assert (exact.abs() > 20 * error).any()  # so half of it would be seen
+
+
 def test_the_score_function_has_the_larger_variance(model, binary):
     """By far without a baseline, and still with one."""
     torch.manual_seed(0)

@@ -88,6 +88,16 @@ def test_against_the_same_network_written_out(x):
     torch.testing.assert_close(model.reconstruct(x), 1 / (1 + (-recon.reshape(6, 1, 28, 28)).exp()))
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("build", VARIATIONAL)
+def test_codes_and_logits_take_both_signs(build, x):
+    """Neither has an activation: half the images would be lost, or pixels squashed twice."""
+    torch.manual_seed(0)
+    model = enlarged(build())
+    outputs = (*model.encode(x), model.decode(10 * torch.randn(6, model.code_dim)))
+    assert all(out.min() < 0 < out.max() for out in outputs)
+
+
 @pytest.mark.parametrize("recipe", ["vae_2d", "cvae_decoder", "cvae_slant", "vae", "cvae_code"])
 def test_decoders_for_the_page_are_small(recipe):
     """At most 1 MB in two bytes a weight."""
