@@ -20,13 +20,13 @@ def sample_scores(features_fn: Callable, real, fake, k: int = 5) -> dict[str, fl
             the kernel distance depend on N and M: keep them equal from row to row.
         k: neighbours, as in `precision_recall`.
 
-    Returns "FD" (Fréchet distance), "KD" (kernel distance, times 1,000), "precision", "recall",
+    Returns "FD" (Fréchet distance), "KD" (kernel distance), "precision", "recall",
     "density" and "coverage". Raises CourseError as the metrics do.
     """
     a, b = (features_of(features_fn, x) for x in (real, fake))
     subset = min(1000, len(a), len(b))
     return {
         "FD": frechet_distance(a, b),
-        "KD": 1000 * kernel_distance(a, b, subset_size=subset, subsets=20).mean,
+        "KD": kernel_distance(a, b, subset_size=subset, subsets=20).mean,
         **precision_recall(a, b, k)._asdict(),
     }
