@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils import data, recipes
+from course_utils import claims, data, losses, recipes
 from course_utils.models import VAE, ConditionalAutoencoder, ConditionalVAE, ConvVAE
 from course_utils.models.conditional import one_hot
 from course_utils.models.vae import sample_gaussian
@@ -378,3 +378,14 @@ def test_few_of_another_number_is_another_data_set(digits):
 def test_few_is_everything_in_full(digits, monkeypatch):
     monkeypatch.setattr(data, "mnist", lambda profile=None: digits)
     assert vae_recipes.few(1000)(profile="full") is digits
+
+
+def test_an_untrained_network_misses_the_bound_of_the_chapter(digits):
+    """So the claim that is judged in every profile can fail."""
+    claim = claims.load()["vae.learns"]
+    x, y = digits.test.x[:200] / 255, digits.test.y[:200]
+    average = (digits.train.x.float().mean(0) / 255).clamp(1e-6, 1 - 1e-6)
+    ignorant = losses.bernoulli_nll(average.logit().expand_as(x), x)
+    torch.manual_seed(0)
+    untrained = losses.negative_elbo(VAE(), x, y)["loss"]
+    assert claim.judged == "always" and not claim.met(float(untrained / ignorant))
