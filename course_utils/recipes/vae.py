@@ -38,7 +38,7 @@ def few(n: int, whole: Callable[..., data.Dataset] | None = None) -> Callable[..
 
 # The sources' settings: Adam at a constant rate.
 SOURCE = Settings(epochs=10, batch_size=128, lr=1e-3, seeds=5)
-QUICK = Settings(epochs=3, batch_size=64, lr=3e-3)
+QUICK = Settings(epochs=3, batch_size=25, lr=4e-3)
 SWEEP = replace(SOURCE, seeds=3)
 
 # Ours, where a number is wanted that stands beside the literature's. All in float32: bf16 needs a
@@ -62,19 +62,19 @@ def _vae(name: str, says: str, full: Settings, quick: Settings = QUICK, **rest) 
 
 def _short(name: str, says: str, **rest) -> Recipe:
     """Return a recipe of the sweeps: ten epochs, three seeds, and in quick a thousand images."""
-    return _vae(name, says, SWEEP, QUICK, data=few(2_000), **rest)
+    return _vae(name, says, SWEEP, QUICK, data=few(1_000), **rest)
 
 
 RECIPES = [
     _vae("vae", "784-400-20, binary cross-entropy of grey pixels + KL, as source 004", SOURCE,
-         data=few(2_000)),
+         data=few(1_000)),
     _vae("ae_20", "the plain autoencoder beside `vae`: same layers, same code, no KL", SOURCE,
          model=Autoencoder, loss=losses.cross_entropy_reconstruction,
-         model_args={"widths": (400,), "code_dim": 20}, data=few(2_000)),
+         model_args={"widths": (400,), "code_dim": 20}, data=few(1_000)),
     _vae("vae_30", "the recipe `vae` for 30 epochs", replace(SWEEP, epochs=30), QUICK,
-         data=few(2_000)),
+         data=few(1_000)),
     _vae("vae_30_onecycle", "the same with a rate that rises and falls once",
-         replace(SWEEP, epochs=30, lr=3e-3, schedule="onecycle"), QUICK, data=few(2_000)),
+         replace(SWEEP, epochs=30, lr=3e-3, schedule="onecycle"), QUICK, data=few(1_000)),
     _vae("conv_vae", "the convolutional network of source 002, 20 numbers", CONV,
          CONV_QUICK, model=ConvVAE, data=few(256)),
     _vae("vae_2d", "784-400-200-2: a code that fits on paper", PLANE, model_args=ON_PAPER,
