@@ -12,16 +12,29 @@ from course_utils.runtime import CourseError
 
 
 @torch.no_grad()
-def decoded(model, z: torch.Tensor) -> torch.Tensor:
-    """Return the images (N, C, H, W) in [0, 1] that a model's decoder makes of codes z (N, Z)."""
-    return model.pixels(model.decode(z))
+def decoded(model, z: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
+    """Return the images (N, C, H, W) in [0, 1] that a model's decoder makes of codes z (N, Z).
+
+    A conditional model is told labels y (N,); others take None.
+    """
+    return model.pixels(model.decode(z) if y is None else model.decode(z, y))
 
 
 @torch.no_grad()
-def mean_code(model, x: torch.Tensor) -> torch.Tensor:
-    """Return one code (N, Z) per image: of a VAE the mean, so that nothing is drawn."""
-    code = model.encode(x)
+def mean_code(model, x: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
+    """Return one code (N, Z) per image: of a VAE the mean, so that nothing is drawn.
+
+    A conditional model is told labels y (N,); others take None.
+    """
+    code = model.encode(x) if y is None else model.encode(x, y)
     return code if isinstance(code, torch.Tensor) else code[0]
+
+
+def as_every_class(model, z: torch.Tensor) -> torch.Tensor:
+    """Return what a conditional model makes of codes z (N, Z) as each class, (N, A, C, H, W)."""
+    classes = torch.arange(model.n_classes, device=z.device)
+    images = decoded(model, z.repeat_interleave(len(classes), 0), classes.repeat(len(z)))
+    return images.unflatten(0, (len(z), len(classes)))
 
 
 def between(model, a: torch.Tensor, b: torch.Tensor, steps: int) -> torch.Tensor:
@@ -64,3 +77,21 @@ def normal_like(rows: torch.Tensor) -> MultivariateNormal:
         raise CourseError(f"{n} rows of {d} numbers; a covariance needs more than {d} rows")
     ridge = 1e-4 * torch.eye(d, dtype=rows.dtype, device=rows.device)
     return MultivariateNormal(rows.mean(0), rows.T.cov() + ridge)
+
+
+def nats_from_prior(z: torch.Tensor) -> float:
+    """Return the KL divergence in nats of the normal distribution fitted to codes from N(0, 1).
+
+    Of the aggregate posterior it sees mean and covariance only, and so is a lower bound on the KL
+    divergence of any distribution with that mean and covariance.
+
+    Args:
+        z: codes (N, Z), N > Z.
+
+    Raises CourseError for too few codes.
+    """
+    n, d = z.shape
+    if n <= d:
+        raise CourseError(f"{n} codes of {d} numbers; a covariance needs more than {d}")
+    mean, covariance = z.double().mean(0), torch.atleast_2d(z.double().T.cov())
+    return float(0.5 * (covariance.trace() + mean @ mean - d - covariance.logdet()))

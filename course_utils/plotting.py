@@ -54,21 +54,25 @@ def images(x: torch.Tensor, ncols: int = 10, title: str = "", ax: Axes | None = 
     """Show images (N, C, H, W), uint8 or in [0, 1], as a sheet of `ncols` columns."""
     nrows = -(-len(x) // ncols)
     ax = ax or plt.subplots(figsize=(0.62 * ncols, 0.62 * nrows + (0.3 if title else 0)))[1]
-    ax.imshow(tile(x, ncols).squeeze(-1), vmin=0, vmax=1, interpolation="nearest")
+    ax.imshow(tile(x, ncols).squeeze(-1).numpy(), vmin=0, vmax=1, interpolation="nearest")
     ax.set_axis_off()
     ax.set_title(title)
     return ax
 
 
-def rows(named: dict[str, torch.Tensor], n: int = 10, ax: Axes | None = None) -> Axes:
-    """Show the first `n` images of each entry as a row, with its name at the left."""
+def rows(named: dict[str, torch.Tensor], n: int = 10, ax: Axes | None = None, columns=()) -> Axes:
+    """Show the first `n` images of each entry as a row, with its name at the left.
+
+    `columns` are names of the columns, above the first row; none by default.
+    """
     stacked = torch.cat([padded(as_float(x[:n].detach().cpu()), n) for x in named.values()])
     height = stacked.shape[-2] + 2
     ax = ax or plt.subplots(figsize=(0.62 * n + 1.6, 0.62 * len(named)))[1]
-    ax.imshow(tile(stacked, n).squeeze(-1), vmin=0, vmax=1, interpolation="nearest")
+    ax.imshow(tile(stacked, n).squeeze(-1).numpy(), vmin=0, vmax=1, interpolation="nearest")
     ax.set_yticks([height * i + height / 2 - 1 for i in range(len(named))], list(named))
-    ax.set_xticks([])
-    ax.tick_params(length=0)
+    width = stacked.shape[-1] + 2
+    ax.set_xticks([width * i + width / 2 - 1 for i in range(len(columns))], list(columns))
+    ax.tick_params(length=0, top=False, bottom=False, labeltop=True, labelbottom=False)
     ax.spines[:].set_visible(False)
     return ax
 

@@ -10,6 +10,7 @@ uint8 always means pixels, and is divided by 255. Wrong input raises CourseError
 
 from course_utils.metrics.distances import frechet, frechet_distance, kernel_distance
 from course_utils.metrics.features import features_of
+from course_utils.metrics.labels import label_accuracy, label_bounds, shared_by_rows
 from course_utils.metrics.likelihood import (
     bernoulli_log_likelihood,
     iwae_bound,
@@ -37,6 +38,8 @@ __all__ = [
     "iwae_bound",
     "kernel_distance",
     "knn_accuracy",
+    "label_accuracy",
+    "label_bounds",
     "linear_probe_accuracy",
     "log_likelihood",
     "log_weights",
@@ -46,5 +49,6 @@ __all__ = [
     "precision_recall",
     "same_class_closeness",
     "sample_scores",
+    "shared_by_rows",
     "sharpness",
 ]
