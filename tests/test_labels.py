@@ -42,6 +42,7 @@ def brightest(x):
 def test_label_accuracy_by_hand():
     x = torch.zeros(4, 1, 2, 3)
     x[range(4), 0, 0, [0, 1, 2, 2]] = 1
+    assert metrics.read(brightest, x).tolist() == [0, 1, 2, 2]
     assert metrics.label_accuracy(brightest, x, torch.tensor([0, 1, 2, 0])) == 0.75
 
 

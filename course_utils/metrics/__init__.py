@@ -10,7 +10,7 @@ uint8 always means pixels, and is divided by 255. Wrong input raises CourseError
 
 from course_utils.metrics.distances import frechet, frechet_distance, kernel_distance
 from course_utils.metrics.features import features_of
-from course_utils.metrics.labels import label_accuracy, label_bounds, shared_by_rows
+from course_utils.metrics.labels import label_accuracy, label_bounds, read, shared_by_rows
 from course_utils.metrics.likelihood import (
     bernoulli_log_likelihood,
     iwae_bound,
@@ -47,6 +47,7 @@ __all__ = [
     "nearest_neighbours",
     "pca",
     "precision_recall",
+    "read",
     "same_class_closeness",
     "sample_scores",
     "shared_by_rows",

@@ -13,8 +13,8 @@ from course_utils.metrics.probes import predict
 from course_utils.runtime import CourseError
 
 
-def label_accuracy(classifier: Callable, images, y) -> float:
-    """Return the share, 0 to 1, of images that a classifier reads as the labels asked for.
+def read(classifier: Callable, images) -> torch.Tensor:
+    """Return the labels (N,) that a classifier reads on images, on the CPU.
 
     Images are rounded to the 256 levels of a byte first, like everything that is scored.
 
@@ -22,12 +22,23 @@ def label_accuracy(classifier: Callable, images, y) -> float:
         classifier: images (B, C, H, W) -> scores (B, classes): a referee. An nn.Module runs in eval
             mode.
         images: (N, C, H, W), uint8 or float in [0, 1].
+
+    Raises CourseError for bad input.
+    """
+    return predict(classifier, to_bytes(as_images(images, "images")))
+
+
+def label_accuracy(classifier: Callable, images, y) -> float:
+    """Return the share, 0 to 1, of images that a classifier reads as the labels asked for.
+
+    Args:
+        classifier, images: as in `read`.
         y: the labels (N,) that were asked for.
 
     Raises CourseError for bad input.
     """
-    x = to_bytes(as_images(images, "images"))
-    return float((predict(classifier, x) == as_labels(y, len(x), "y")).double().mean())
+    seen = read(classifier, images)
+    return float((seen == as_labels(y, len(seen), "y")).double().mean())
 
 
 def label_bounds(

@@ -12,8 +12,8 @@ from course_utils.recipes.vae import few
 
 FULL = Settings(epochs=25, batch_size=128, lr=2e-3, seeds=3, schedule="onecycle")
 ONCE = replace(FULL, seeds=1)
-QUICK = Settings(epochs=4, batch_size=50, lr=5e-3)
-DIGITS = few(2_000)
+QUICK = Settings(epochs=3, batch_size=50, lr=5e-3)
+DIGITS = few(1_500)
 
 
 def _cvae(name: str, says: str, full: Settings = FULL, **rest) -> Recipe:
@@ -35,5 +35,5 @@ RECIPES = [
     _cvae("cvae_both", "the same with the digit fed to every layer of decoder and encoder",
           model_args={"condition": "both"}),
     _cvae("cvae_slant", "the decoder is told in which quarter the slant lies, and not the digit",
-          ONCE, model_args={"condition": "decoder", "n_classes": 4}, data=few(2_000, by_slant)),
+          ONCE, model_args={"condition": "decoder", "n_classes": 4}, data=few(1_500, by_slant)),
 ]  # fmt: skip
