@@ -12,9 +12,11 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
+from tqdm.auto import tqdm
 
 from course_utils import checkpoint, data, recipes
 from course_utils.recipes import base
@@ -41,7 +43,12 @@ def small(schedule="constant"):
 
 
 def train_small(out, schedule):
-    """Train the small recipe in `out`, or go on with it, in a process of its own."""
+    """Train the small recipe in `out`, or go on with it, in a process of its own.
+
+    tqdm's lock is shared with every fork. One that is killed while it holds the lock would stop
+    all that come after it, so each takes a lock of its own.
+    """
+    tqdm.set_lock(threading.RLock())
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
         base.train_recipe(small(schedule), seed=1, out=out, progress=False, device="cpu")
 
@@ -81,11 +88,13 @@ def kill_repeatedly(folder, kills, schedule, chance) -> list[int]:
     for i in range(kills):
         before = stamp(path)
         process = start(folder, schedule)
-        if i:  # the first is killed wherever it is
-            wait_for(lambda: stamp(path) != before, process)  # noqa: B023
-        time.sleep(chance.uniform(0, 0.04))
-        process.kill()
-        process.join()
+        try:
+            if i:  # the first is killed wherever it is
+                wait_for(lambda: stamp(path) != before, process)  # noqa: B023
+            time.sleep(chance.uniform(0, 0.04))
+        finally:
+            process.kill()
+            process.join()
         kept.append(EPOCHS if (folder / "run.json").exists() else epochs_kept(folder))
     return kept
 
@@ -106,6 +115,28 @@ def check_kills(tmp_path, kills, schedule, seed):
     for name in ("weights.safetensors", "history.csv"):
         same = (cut / name).read_bytes() == (whole / name).read_bytes()
         assert same, (name, kept)  # a bool: pytest would print megabytes of difference
+
+
+def hold_and_die(lock):
+    """Take a lock and be killed with it."""
+    lock.acquire()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_kill_while_the_bar_is_locked_stops_no_later_run(tmp_path):
+    fork, lock = multiprocessing.get_context("fork"), tqdm.get_lock()
+    try:
+        tqdm.set_lock(fork.RLock())  # for this test alone: it stays locked for ever
+        holder = fork.Process(target=hold_and_die, args=(tqdm.get_lock(),))
+        holder.start()
+        holder.join()
+        run = start(tmp_path, "constant")
+        run.join(60)
+        ended = run.exitcode
+        run.kill()
+    finally:
+        tqdm.set_lock(lock)
+    assert (holder.exitcode, ended) == (-signal.SIGKILL, 0)
 
 
 def test_a_run_killed_again_and_again_ends_with_the_same_bytes(tmp_path):
