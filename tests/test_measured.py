@@ -52,6 +52,11 @@ def test_numbers_live_side_by_side(run):
     }
 
 
+def test_what_another_process_measured_meanwhile_is_not_lost(run):
+    assert measured(run, "of 100 codes", lambda: measured(run, "of 5000 codes", lambda: 2)) == 2
+    assert set(json.loads(content(run))["values"]) == {"of 100 codes", "of 5000 codes"}
+
+
 def test_numbers_become_floats_of_python(run):
     import numpy as np
     import torch

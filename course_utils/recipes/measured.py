@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 from course_utils import runtime
 from course_utils.recipes.base import Run
@@ -30,16 +31,24 @@ def measured(run: Run, what: str, compute: Callable[[], float]) -> float:
     """
     path = run.path / FILE
     weights = run.info["weights_sha256"]
-    try:
-        known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        values = dict(known["values"]) if known.get("weights_sha256") == weights else {}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CourseError(f"{path} cannot be read ({error}); delete it to measure again") from None
+    values = kept(path, weights)
     if what not in values:
         value = float(compute())
         if not math.isfinite(value):
             raise CourseError(f"{what} of {run.path.name} came out as {value}; it is not kept")
-        values[what] = value
+        values = kept(path, weights) | {what: value}  # other processes may have added theirs
         content = {"weights_sha256": weights, "values": values}
         runtime.write_atomically(path, json.dumps(content, indent=1) + "\n")
     return values[what]
+
+
+def kept(path: Path, weights: str) -> dict[str, float]:
+    """Return what was measured on these weights, by name; nothing where they are others.
+
+    Raises CourseError when the file is damaged.
+    """
+    try:
+        known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        return dict(known["values"]) if known.get("weights_sha256") == weights else {}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CourseError(f"{path} cannot be read ({error}); delete it to measure again") from None
