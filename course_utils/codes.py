@@ -15,23 +15,43 @@ from course_utils.runtime import CourseError
 def decoded(model, z: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
     """Return the images (N, C, H, W) in [0, 1] that a model's decoder makes of codes z (N, Z).
 
-    A conditional model is told labels y (N,); others take None.
+    A conditional model is told labels y (N,); others take None. Raises CourseError when the model
+    and y do not fit.
     """
-    return model.pixels(model.decode(z) if y is None else model.decode(z, y))
+    return model.pixels(model.decode(z, *labels(model, y)))
 
 
 @torch.no_grad()
 def mean_code(model, x: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
     """Return one code (N, Z) per image: of a VAE the mean, so that nothing is drawn.
 
-    A conditional model is told labels y (N,); others take None.
+    A conditional model is told labels y (N,); others take None. Raises CourseError when the model
+    and y do not fit.
     """
-    code = model.encode(x) if y is None else model.encode(x, y)
+    code = model.encode(x, *labels(model, y))
     return code if isinstance(code, torch.Tensor) else code[0]
 
 
+def labels(model, y: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
+    """Return (y,) for a conditional model and () for others, to be handed to encode or decode.
+
+    Raises CourseError when the model needs labels and there are none, or the other way round.
+    """
+    name, conditional = type(model).__name__, hasattr(model, "n_classes")
+    if conditional and y is None:
+        raise CourseError(f"a {name} has to be told labels: give y (N,)")
+    if y is not None and not conditional:
+        raise CourseError(f"a {name} cannot be told labels: leave y out")
+    return () if y is None else (y,)
+
+
 def as_every_class(model, z: torch.Tensor) -> torch.Tensor:
-    """Return what a conditional model makes of codes z (N, Z) as each class, (N, A, C, H, W)."""
+    """Return what a conditional model makes of codes z (N, Z) as each class, (N, A, C, H, W).
+
+    Raises CourseError for a model that is told nothing.
+    """
+    if not hasattr(model, "n_classes"):
+        raise CourseError(f"a {type(model).__name__} has no classes; take a conditional model")
     classes = torch.arange(model.n_classes, device=z.device)
     images = decoded(model, z.repeat_interleave(len(classes), 0), classes.repeat(len(z)))
     return images.unflatten(0, (len(z), len(classes)))

@@ -7,7 +7,7 @@ import torch
 from small_models import SHAPE, small_vae
 
 from course_utils import codes
-from course_utils.models import Autoencoder
+from course_utils.models import Autoencoder, ConditionalVAE
 from course_utils.runtime import CourseError
 
 
@@ -65,3 +65,17 @@ def test_normal_like_has_numpys_moments():
     assert codes.normal_like(torch.zeros(10, 2)).sample((3,)).shape == (3, 2)  # constant rows
     with pytest.raises(CourseError, match="more than 2 rows"):
         codes.normal_like(torch.zeros(2, 2))
+
+
+def test_labels_that_do_not_fit_the_model_are_refused(x):
+    conditional = ConditionalVAE(code_dim=3, image_shape=SHAPE)
+    z, y = torch.zeros(2, 3), torch.tensor([0, 1])
+    with pytest.raises(CourseError, match="ConditionalVAE has to be told labels: give y"):
+        codes.decoded(conditional, z)
+    with pytest.raises(CourseError, match="ConditionalVAE has to be told labels"):
+        codes.mean_code(conditional, x[:2])
+    with pytest.raises(CourseError, match="a VAE cannot be told labels: leave y out"):
+        codes.decoded(small_vae(), z, y)
+    with pytest.raises(CourseError, match="a VAE has no classes"):
+        codes.as_every_class(small_vae(), z)
+    assert codes.decoded(conditional, z, y).shape == (2, *SHAPE)
