@@ -154,8 +154,11 @@ def test_a_run_killed_very_often_ends_with_the_same_bytes(tmp_path, seed):
 
 RUN = ["-m", "course_utils"]
 PAUSE = """
-import sys, time
+import signal, sys, time
 from course_utils import cli, train
+
+# children of a shell in the background are born deaf to Ctrl-C
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def train_epoch(*arguments, whole=train.train_epoch):
     if arguments[-1] == EPOCH:

@@ -45,10 +45,11 @@ SWEEP_QUICK = replace(QUICK, epochs=1)
 # Ours, where a number is wanted that stands beside the literature's. All in float32: bf16 needs a
 # processor that has it, and is 17 times slower on one that does not (EPYC with AVX2 alone).
 LONG = Settings(epochs=120, batch_size=256, lr=3e-3, schedule="onecycle")  # a quarter of an hour
-LONG_QUICK = Settings(epochs=3, batch_size=64, lr=2e-3)
+LONG_QUICK = Settings(epochs=1, batch_size=25, lr=2e-3)
 CONV = replace(SOURCE, seeds=3, channels_last=True)  # half an hour of one core each
-CONV_QUICK = Settings(epochs=1, batch_size=32, lr=1e-3, channels_last=True)
+CONV_QUICK = Settings(epochs=1, batch_size=16, lr=1e-3, channels_last=True)
 PLANE = Settings(epochs=30, batch_size=128, lr=2e-3, schedule="onecycle")
+PLANE_QUICK = replace(QUICK, epochs=2)
 
 WIDE = {"widths": (512, 512), "code_dim": 40, "activation": "gelu"}
 ON_PAPER = {"widths": (400, 200), "code_dim": 2}
@@ -77,13 +78,14 @@ RECIPES = [
     _vae("vae_30_onecycle", "the same with a rate that rises and falls once",
          replace(SWEEP, epochs=30, lr=3e-3, schedule="onecycle"), SWEEP_QUICK, data=few(1_000)),
     _vae("conv_vae", "the convolutional network of source 002, 20 numbers", CONV,
-         CONV_QUICK, model=ConvVAE, data=few(256)),
+         CONV_QUICK, model=ConvVAE, data=few(128)),
     _vae("conv_vae_onecycle", "the same with a rate that rises and falls once",
-         replace(CONV, seeds=1, schedule="onecycle"), CONV_QUICK, model=ConvVAE, data=few(256)),
-    _vae("vae_2d", "784-400-200-2: a code that fits on paper", PLANE, model_args=ON_PAPER,
+         replace(CONV, seeds=1, schedule="onecycle"), CONV_QUICK, model=ConvVAE, data=few(128)),
+    _vae("vae_2d", "784-400-200-2: a code that fits on paper", PLANE, PLANE_QUICK,
+         model_args=ON_PAPER, data=few(1_000)),
+    _vae("ae_plane", "the plain autoencoder beside `vae_2d`", PLANE, PLANE_QUICK,
+         model=Autoencoder, loss=losses.cross_entropy_reconstruction, model_args=ON_PAPER,
          data=few(1_000)),
-    _vae("ae_plane", "the plain autoencoder beside `vae_2d`", PLANE, model=Autoencoder,
-         loss=losses.cross_entropy_reconstruction, model_args=ON_PAPER, data=few(1_000)),
     *(_short(f"vae_beta_{beta}", f"the recipe `vae` with beta = {beta}", loss_args={"beta": beta})
       for beta in BETAS),
     _short("vae_mse", "784-400-20, squared error + KL: a Gaussian of variance 1/2",
@@ -91,8 +93,8 @@ RECIPES = [
     _short("vae_sigma", "784-400-20, a Gaussian whose variance is learned",
            loss_args={"likelihood": "gaussian"}, model_args={"learn_variance": True}),
     _vae("vae_binary", "784-512-512-40 on pixels binarised anew in each epoch", LONG, LONG_QUICK,
-         loss_args={"binarise": True}, model_args=WIDE, data=few(1_000)),
+         loss_args={"binarise": True}, model_args=WIDE, data=few(500)),
     _vae("iwae_binary", "the same network on the bound of 5 weighted codes, half as many epochs",
-         replace(LONG, epochs=60), replace(LONG_QUICK, epochs=1), loss=losses.iwae_loss,
-         loss_args={"k": 5, "binarise": True}, model_args=WIDE, data=few(1_000)),
+         replace(LONG, epochs=60), LONG_QUICK, loss=losses.iwae_loss,
+         loss_args={"k": 5, "binarise": True}, model_args=WIDE, data=few(500)),
 ]  # fmt: skip
