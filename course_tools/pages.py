@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -150,10 +150,20 @@ def problem_with(page: Page, address: str) -> str | None:
     if not target.is_file():
         return "leads to no file"
     if parts.fragment and target.suffix == ".html":
-        there = page if target == page.path else Page(target, page.root)
-        if unquote(parts.fragment) not in there.ids:
+        same = target == page.path
+        ids = page.ids if same else ids_of(target, page.root, target.stat().st_mtime_ns)
+        if unquote(parts.fragment) not in ids:
             return "names an anchor that is not there"
     return None
+
+
+@lru_cache(maxsize=100)
+def ids_of(path: Path, root: Path, written: int) -> set[str]:
+    """Return the ids of another page: hundreds of links lead to one, which is parsed once.
+
+    `written` is when the file was, so that a page that is built anew is read anew.
+    """
+    return Page(path, root).ids
 
 
 def target_of(page: Page, path: str) -> Path:
