@@ -5,6 +5,7 @@ Needs what requirements/book.txt installs, no torch. `make book` runs it in .ven
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import os
 import re
@@ -113,12 +114,13 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def main() -> int:
-    """Build, then print the path to open; the exit status is 1 when the book has faults.
-
-    With --if-stale, do nothing when the book is as new as its sources.
-    """
-    if "--if-stale" in sys.argv[1:] and is_fresh():
+def main(words: list[str]) -> int:
+    """Build, then print the path to open; the exit status is 1 when the book has faults."""
+    parser = argparse.ArgumentParser(prog="make book", description="Build the book, and check it.")
+    parser.add_argument(
+        "--if-stale", action="store_true", help="unless it is as new as its sources"
+    )
+    if parser.parse_args(words).if_stale and is_fresh():
         return 0
     started = time.perf_counter()
     print("Building the book ...", flush=True)
@@ -135,4 +137,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -158,9 +158,12 @@ def book(arguments):
 
 def serve(arguments):
     """show the book in a browser from a server on this machine"""
+    wanted = arguments[0] if arguments else "8000"
+    if not (wanted.isdigit() and 0 < int(wanted) < 65536):
+        raise TaskFailed(f"{wanted} is no port: a number from 1 to 65535")
     if not (SITE / "index.html").is_file():
         book([])
-    port = free_port(int(arguments[0]) if arguments else 8000)
+    port = free_port(int(wanted))
     print(f"Open http://127.0.0.1:{port} (Ctrl-C stops the server)", flush=True)
     try:
         run([sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "-d", SITE, port])

@@ -215,6 +215,12 @@ def test_a_variable_can_be_taken_away(monkeypatch, capfd):
     assert capfd.readouterr().out.strip() == "None"
 
 
+@pytest.mark.parametrize("port", ["abc", "0", "65536", "-1"])
+def test_what_is_no_port_is_refused(port, capsys):
+    assert tasks.main(["serve", port]) == 2
+    assert f"{port} is no port: a number from 1 to 65535" in capsys.readouterr().err
+
+
 def test_a_taken_port_is_left_alone():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

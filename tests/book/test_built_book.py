@@ -126,6 +126,12 @@ def stream(text: str) -> dict:
     return nbformat.v4.new_output("stream", name="stdout", text=text)
 
 
+def test_an_unknown_word_builds_nothing(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        book.main(["--nonsense"])
+    assert "unrecognized arguments: --nonsense" in capsys.readouterr().err
+
+
 def test_a_build_is_fresh_until_a_source_changes(clone):
     index = book.build(clone)
     assert index.is_file() and book.is_fresh(clone)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,16 @@ def test_a_planted_fault_is_caught(check, body, tmp_path):
 @pytest.mark.parametrize("frame", ["<html><title>t</title>{}</html>", '<html lang="en">{}</html>'])
 def test_language_and_title_are_wanted(frame, tmp_path):
     assert list(pages.structure(page(tmp_path, "<article><h1>One</h1></article>", frame)))
+
+
+def test_a_page_that_is_built_anew_is_read_anew(tmp_path):
+    linking = page(tmp_path, '<a href="other.html#there">there</a>')
+    assert list(pages.broken_links(linking)) == []
+    other = tmp_path / "other.html"
+    other.write_text('<html><p id="elsewhere"></p></html>', encoding="utf-8")
+    later = other.stat().st_mtime + 1  # clocks of files are coarse
+    os.utime(other, (later, later))
+    assert list(pages.broken_links(linking))
 
 
 def test_the_404_page_may_use_addresses_from_the_top(tmp_path):
