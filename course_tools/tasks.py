@@ -153,7 +153,7 @@ def ensure(lock):
 def book(arguments):
     """build the book into _build/html and check its pages"""
     ensure("book")
-    run([venv_python(), "-m", "course_tools.book", *arguments])
+    run([venv_python(), "-m", "course_tools.site.build", *arguments])
 
 
 def serve(arguments):
@@ -254,13 +254,13 @@ def find_uv():
 
 def build_if_stale():
     """Build the book before the tests look at it, unless it is as new as its sources."""
-    run([venv_python(), "-m", "course_tools.book", "--if-stale"])
+    run([venv_python(), "-m", "course_tools.site.build", "--if-stale"])
 
 
 # nbval compares the stored outputs of notebooks with those of a fresh run
-NBVAL = ["-p", "course_tools.nbval_plugin", "--nbval", "--nbval-current-env"]
+NBVAL = ["-p", "course_tools.chapters.nbval_plugin", "--nbval", "--nbval-current-env"]
 NBVAL += ["--nbval-cell-timeout", "300"]
-NBVAL += ["--nbval-sanitize-with", str(ROOT / "tests" / "notebooks" / "sanitize.cfg")]
+NBVAL += ["--nbval-sanitize-with", str(ROOT / "tests" / "chapters" / "sanitize.cfg")]
 
 
 def notebooks():

@@ -219,7 +219,7 @@ def run_is_a_name(run: str) -> bool:
     return run in recipes.names() or Path(run).name == run
 
 
-# ------------------------------------------------------------------------------ claims and bench
+# ---------------------------------------------------------------------------------------- claims
 
 
 @app.command()
@@ -284,14 +284,21 @@ def rerun_claim(id: str, tolerance: float) -> int:
     """Measure a claim again; return the exit status."""
     if not in_clone():
         raise CourseError("--rerun executes a chapter, which needs a clone of the repository")
-    from course_tools import rerun
+    from course_tools.chapters import rerun
 
     result = rerun.rerun(id, tolerance)
     typer.echo(result.text)
     return 0 if result.agrees else 1
 
 
-@app.command()
+# ---------------------------------------------------------------------------------- in the clone
+
+
+def in_clone() -> bool:
+    """Tell whether the authors' tools are there: in a clone, not in an installed package."""
+    return importlib.util.find_spec("course_tools") is not None
+
+
 def bench(
     recipe: Annotated[list[str] | None, typer.Argument(help="Names; ae if left out.")] = None,
     as_json: Annotated[
@@ -312,7 +319,7 @@ def bench(
     machine that is shared), …_gflop_per_second, matmul_fraction, …_loss_per_image,
     loss_relative_difference, mnist_load_seconds.
     """
-    from course_utils import bench as benchmark
+    from course_tools import bench as benchmark
 
     if as_json:
         runtime.make_folder(as_json.absolute().parent)  # before minutes are spent
@@ -320,14 +327,6 @@ def bench(
     typer.echo(benchmark.table(rows))
     if as_json:
         runtime.write_atomically(as_json, json.dumps(rows, indent=1) + "\n")
-
-
-# ---------------------------------------------------------------------------------- in the clone
-
-
-def in_clone() -> bool:
-    """Tell whether the authors' tools are there: in a clone, not in an installed package."""
-    return importlib.util.find_spec("course_tools") is not None
 
 
 def task(name: str, *arguments: str) -> int:
@@ -360,7 +359,7 @@ def book(
 
 def execute_chapters(chapters: list[str], profile: str, record: bool) -> None:
     """Execute notebooks in place; exit status 1 when a cell fails."""
-    from course_tools import execute
+    from course_tools.chapters import execute
 
     try:
         execute.execute(chapters, profile, record)
@@ -377,6 +376,7 @@ def test(
 
 
 if in_clone():
+    app.command()(bench)
     app.command()(book)
     app.command(context_settings={"ignore_unknown_options": True})(test)
 

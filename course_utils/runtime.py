@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import os
-import platform
 import random
 import tempfile
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from course_utils.provenance import (  # cells of the chapters know them by these names
+    data_in_use,
+    device_label,
+    processor_name,
+    use_data,
+    versions,
+)
+
 if TYPE_CHECKING:
     import torch
+
+__all__ = ["data_in_use", "device_label", "processor_name", "use_data", "versions"]
 
 PROFILES = ("quick", "full")
 PRECISIONS = ("float32", "bf16")
@@ -173,48 +181,3 @@ def replacing(path: Path):
         raise cannot_write(path, error) from None
     finally:
         temporary.unlink(missing_ok=True)
-
-
-# ------------------------------------------------------------------------------- what a run used
-
-_data_in_use = "no data"
-
-
-def use_data(label: str) -> None:
-    """Remember the name of the data that this process works on, for the claims that it judges."""
-    global _data_in_use
-    _data_in_use = label
-
-
-def data_in_use() -> str:
-    """Return the name of the data loaded last: "mnist", "drawn digits" or "no data"."""
-    return _data_in_use
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that a result depends on, as {"python": ..., "torch": ..., ...}."""
-    found = {"python": platform.python_version()}
-    for package in ("torch", "torchvision", "numpy", "matplotlib", "scikit-learn"):
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            found[package] = metadata.version(package)
-    return found
-
-
-def device_label(on: torch.device | None = None) -> str:
-    """Return the device as a reader wants to see it, e.g. "cpu (AMD EPYC, 2 threads)"."""
-    import torch
-
-    if on is not None and on.type == "cuda":
-        return f"cuda ({torch.cuda.get_device_name(on)})"
-    if on is not None and on.type != "cpu":
-        return on.type
-    return f"cpu ({processor_name()}, {torch.get_num_threads()} threads)"
-
-
-def processor_name() -> str:
-    """Return the processor's model name, or its architecture where the system does not tell."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()

@@ -7,7 +7,8 @@ import torch
 from commands import few_images, tiny_recipe
 from torch import nn
 
-from course_utils import bench, data, recipes, runtime
+from course_tools import bench
+from course_utils import data, recipes, runtime
 from course_utils.recipes import base
 from course_utils.runtime import CourseError
 

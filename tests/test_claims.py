@@ -10,7 +10,7 @@ import pytest
 import torch
 from commands import course, refused
 
-from course_utils import claims, runtime
+from course_utils import claims, provenance, runtime
 from course_utils.runtime import CourseError
 
 STATEMENTS = """
@@ -46,7 +46,8 @@ def stated(tmp_path, monkeypatch):
     folder.mkdir()
     (folder / "07.toml").write_text(STATEMENTS)
     monkeypatch.setattr(claims, "folder", lambda: folder)
-    monkeypatch.setattr(runtime, "_data_in_use", "mnist")
+    monkeypatch.setattr(provenance, "_data", {})
+    provenance.use_data("mnist")
     return folder
 
 
@@ -141,7 +142,8 @@ def test_a_missed_goal_is_said_and_no_error(stated, capsys):
 )
 def test_a_full_claim_is_not_judged_elsewhere(stated, capsys, monkeypatch, profile, data):
     monkeypatch.setenv("COURSE_PROFILE", profile)
-    monkeypatch.setattr(runtime, "_data_in_use", data)
+    provenance.forget()
+    provenance.use_data(data)
     claims.judge("a.full", 99)
     assert capsys.readouterr().out == "– a.full: judged in full\n"
 
@@ -237,7 +239,7 @@ def test_the_claims_of_the_book_can_be_read():
 @pytest.fixture
 def chapter(stated, tmp_path, monkeypatch):
     """Write a chapter that judges a.small, recorded as 1.0; return its file."""
-    from course_tools import notebooks
+    from course_tools.chapters import rules
 
     folder = tmp_path / "notebooks"
     folder.mkdir()
@@ -251,7 +253,7 @@ def chapter(stated, tmp_path, monkeypatch):
     cells = [nbformat.v4.new_code_cell(line) for line in code]
     path = folder / "07_chapter.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
-    monkeypatch.setattr(notebooks, "FOLDER", folder)
+    monkeypatch.setattr(rules, "FOLDER", folder)
     recorded(stated, small=1.0)
     return path
 
@@ -276,7 +278,7 @@ def test_rerun_executes_the_chapter_without_the_claims_runs(chapter, stated, run
 
 
 def test_rerun_tells_when_the_value_is_another(chapter, runs, monkeypatch):
-    from course_tools import execute
+    from course_tools.chapters import execute
 
     def judges_otherwise(nb, path, profile, judged):
         assert (path, profile) == (chapter, "full")
@@ -294,7 +296,7 @@ def test_rerun_tells_when_the_value_is_another(chapter, runs, monkeypatch):
 
 def comparison(value, record, tolerance=0.02, bound="< 2.5"):
     """Compare a fresh value with a record of the claim a.small."""
-    from course_tools import rerun
+    from course_tools.chapters import rerun
 
     claim = claims.Claim("a.small", "A is small.", "error", bound, "always", "07")
     rest = {"device": "cpu", "date": "2026-11-01"}
@@ -324,7 +326,7 @@ def test_rerun_needs_a_clone(stated, monkeypatch):
 
 
 def test_runs_are_copied_where_links_are_not_allowed(tmp_path, monkeypatch):
-    from course_tools import rerun
+    from course_tools.chapters import rerun
 
     def forbidden(*args, **options):
         raise OSError("no links here")

@@ -62,15 +62,15 @@ def test_the_module_is_the_command():
 
 
 def test_an_installed_package_has_no_commands_of_the_clone():
-    """`book` and `test` need course_tools, which is not installed."""
+    """`bench`, `book` and `test` need course_tools, which is not installed."""
     code = (
         "import importlib.util as u; f = u.find_spec;"
         "u.find_spec = lambda n, *a: None if n.startswith('course_tools') else f(n, *a);"
         "import sys; sys.argv = ['course', '--help']; from course_utils.cli import main; main()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert re.search(r"^  bench ", done.stdout, re.M)
-    assert not re.search(r"^  (book|test) ", done.stdout, re.M)
+    assert re.search(r"^  claims ", done.stdout, re.M)
+    assert not re.search(r"^  (bench|book|test) ", done.stdout, re.M)
 
 
 # ----------------------------------------------------------------------------------------- doctor
@@ -281,7 +281,7 @@ def test_evaluate_chooses_by_profile_and_seed(tiny):
 
 
 def test_bench_prints_a_table_and_writes_flat_records(tiny, tmp_path, monkeypatch):
-    from course_utils import bench
+    from course_tools import bench
 
     monkeypatch.setattr(bench, "MATMUL_SIDE", 64)
     text = ran("bench", "tiny", "--rounds", "1", "--json", tmp_path / "bench.json")
@@ -292,7 +292,7 @@ def test_bench_prints_a_table_and_writes_flat_records(tiny, tmp_path, monkeypatc
 
 
 def test_bench_asks_for_its_file_before_it_spends_minutes(tiny, tmp_path, monkeypatch):
-    from course_utils import bench
+    from course_tools import bench
 
     monkeypatch.setattr(bench, "records", lambda *a, **b: pytest.fail("too early"))
     (tmp_path / "file").write_text("")
@@ -311,7 +311,7 @@ def test_book_and_test_call_the_tasks_of_the_clone(monkeypatch):
 
 
 def test_book_executes_first_and_stops_at_a_failing_cell(monkeypatch):
-    from course_tools import execute
+    from course_tools.chapters import execute
 
     calls = []
     monkeypatch.setattr(cli, "task", lambda *words: calls.append(words) or 0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils import data, runtime
+from course_utils import data, provenance, runtime
 from course_utils.data import cache, drawn, idx
 from course_utils.runtime import CourseError
 
@@ -112,7 +112,7 @@ def test_digits_and_garments_are_told_apart(tiny):
     assert garments.name == "drawn garments" and garments.classes[9] == "ankle boot"
     assert garments.sha256 != digits.sha256
     assert not torch.equal(garments.train.x, digits.train.x)
-    assert runtime.data_in_use() == "drawn digits"
+    assert not provenance.data_used()["drawn garments"].real
 
 
 def test_source_and_profile_come_from_the_environment(monkeypatch, digits):

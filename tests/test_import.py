@@ -12,23 +12,23 @@ PACKAGE = Path(__file__).resolve().parents[1] / "course_utils"
 HEAVY = {"torchvision", "deeplake", "anywidget", "onnx", "sklearn", "torchmetrics", "PIL"}
 
 # What each part may import of the package at the top of its files. A part may always import itself.
-COMPUTING = {"runtime", "data", "models", "losses", "train", "checkpoint"}
+COMPUTING = {"runtime", "provenance", "data", "models", "losses", "train", "checkpoint"}
 MAY_IMPORT = {
-    "runtime": set(),
-    "data": {"runtime"},
+    "provenance": set(),
+    "runtime": {"provenance"},
+    "data": {"runtime", "provenance"},
     "models": {"runtime"},  # for CourseError alone
     "losses": {"runtime"},  # likewise
     "metrics": {"runtime", "data"},
     "checkpoint": {"runtime"},
     "train": {"runtime", "data", "checkpoint"},
     "recipes": COMPUTING | {"metrics"},
-    "claims": {"runtime"},
+    "claims": {"runtime", "provenance"},
     "codes": {"runtime"},
     "plotting": {"data"},  # pixels as floats, the names of classes
     "notebook": {"runtime"},
-    "bench": COMPUTING | {"recipes"},
     "scoring": COMPUTING | {"recipes"},
-    "doctor": {"runtime"},
+    "doctor": {"runtime", "provenance"},
     "cli": {"runtime", "claims"},
     "check": {"runtime", "losses", "models"},
     "live": {"runtime", "models"},
@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "__init__": set(),
     "__main__": {"cli"},
 }
-WITHOUT_TORCH = ("runtime", "claims", "cli", "doctor", "__init__", "__main__")
+WITHOUT_TORCH = ("provenance", "runtime", "claims", "cli", "doctor", "__init__", "__main__")
 
 
 def parts() -> dict[str, list[Path]]:
@@ -152,7 +152,7 @@ def test_what_starts_at_once_loads_nothing_heavy():
     heavy = HEAVY | {"torch", "numpy", "safetensors", "matplotlib", "rich", "ipykernel"}
     loaded = python(
         "import sys;"
-        f"import {', '.join(f'course_utils.{name}' for name in WITHOUT_TORCH[:4])};"
+        f"import {', '.join(f'course_utils.{name}' for name in WITHOUT_TORCH[:5])};"
         "print(*{name.split('.')[0] for name in sys.modules})"
     )
     assert not heavy & set(loaded.split())
@@ -175,7 +175,7 @@ def test_importing_everything_computes_draws_and_fetches_nothing(tmp_path, monke
     monkeypatch.setenv("COURSE_RUNS", str(tmp_path / "runs"))
     loaded = python(
         "import sys, torch; state = torch.get_rng_state();"
-        "import course_utils.recipes, course_utils.bench, course_utils.scoring, course_utils.cli;"
+        "import course_utils.recipes, course_tools.bench, course_utils.scoring, course_utils.cli;"
         "assert torch.equal(state, torch.get_rng_state());"
         "print(*sys.modules)"
     )

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from course_utils import runtime
+from course_utils import provenance, runtime
 from course_utils.data import cache, idx
 from course_utils.data.batches import Batches, as_float, batches
 from course_utils.runtime import CourseError
@@ -101,8 +101,7 @@ def _announced(collection: str, source: str | None, profile: str | None) -> Data
         raise CourseError(f"COURSE_SOURCE is {chosen!r}; choose one of: {', '.join(SOURCES)}")
     place = None if chosen == "drawn" else find(collection, insist=chosen == "real")
     dataset = _load(collection, place, runtime.profile(profile))
-    if collection == "MNIST":
-        runtime.use_data(dataset.name)
+    provenance.use_data(dataset.name, dataset.sha256, real=dataset.source == "real")
     announce(
         f"Data: {dataset}"
         + (f"; for the real thing: course data {collection.lower()}" if place is None else "")

@@ -42,7 +42,7 @@ def site() -> Path:
     (ROOT / "_build").mkdir(exist_ok=True)
     with filelock.FileLock(ROOT / "_build" / "tests.lock"):
         done = subprocess.run(
-            [sys.executable, "-m", "course_tools.book", "--if-stale"],
+            [sys.executable, "-m", "course_tools.site.build", "--if-stale"],
             cwd=ROOT,
             capture_output=True,
             text=True,

@@ -6,7 +6,7 @@ import pytest
 from conftest import chromium_or_skip
 from looking import DESKTOP, PHONE, window
 
-from course_tools import pages
+from course_tools.site import pages
 
 pytestmark = pytest.mark.browser
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
-from course_tools import book, pages
+from course_tools.site import build, pages
 from course_utils import claims
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -128,21 +128,21 @@ def stream(text: str) -> dict:
 
 def test_an_unknown_word_builds_nothing(capsys):
     with pytest.raises(SystemExit, match="2"):
-        book.main(["--nonsense"])
+        build.main(["--nonsense"])
     assert "unrecognized arguments: --nonsense" in capsys.readouterr().err
 
 
 def test_a_build_is_fresh_until_a_source_changes(clone):
-    index = book.build(clone)
-    assert index.is_file() and book.is_fresh(clone)
+    index = build.build(clone)
+    assert index.is_file() and build.is_fresh(clone)
     with (clone / "book" / "glossary.md").open("a", encoding="utf-8") as file:
         file.write("\nMore words.\n")
-    assert not book.is_fresh(clone)
+    assert not build.is_fresh(clone)
 
 
 def test_without_a_repository_there_is_a_download_button_alone(clone):
     add_notebook(clone, stream("12\n"))
-    book.build(clone)
+    build.build(clone)
     page = (clone / "_build/html/notebooks/05_chapter.html").read_text(encoding="utf-8")
     assert "btn-download-source-button" in page
     assert "colab.research" not in page and "github.com" not in page
@@ -153,7 +153,7 @@ def test_a_published_build_links_to_its_repository(clone, monkeypatch):
     add_notebook(clone, stream("12\n"))
     monkeypatch.setenv("GITHUB_REPOSITORY", "octo/course")
     monkeypatch.setenv("GITHUB_REF_NAME", "v1.0")
-    book.build(clone)
+    build.build(clone)
     html = clone / "_build" / "html"
     links = {link["href"] for link in soup(html / "notebooks/05_chapter.html").select("a[href]")}
     colab = "https://colab.research.google.com/github/octo/course/blob/v1.0/notebooks/"
@@ -175,25 +175,25 @@ FAULTS = {
 def test_faults_in_a_page_fail_the_build(clone):
     with (clone / "book" / "glossary.md").open("a", encoding="utf-8") as file:
         file.write("\n" + "\n\n".join(FAULTS) + "\n")
-    with pytest.raises(book.BookFailed) as failure:
-        book.build(clone)
+    with pytest.raises(build.BookFailed) as failure:
+        build.build(clone)
     for expected in FAULTS.values():
         assert expected in str(failure.value)
     assert not (clone / "_build" / "html").exists()
-    assert not book.is_fresh(clone)
+    assert not build.is_fresh(clone)
 
 
 def test_a_fault_that_sphinx_does_not_see_fails_the_build(clone):
     with (clone / "book" / "glossary.md").open("a", encoding="utf-8") as file:
         file.write("\n![](_static/logo.svg)\n")
-    with pytest.raises(book.BookFailed, match="alt text"):
-        book.build(clone)
+    with pytest.raises(build.BookFailed, match="alt text"):
+        build.build(clone)
 
 
 def test_a_traceback_in_a_notebook_fails_the_build(clone):
     add_notebook(clone, stream("Traceback (most recent call last):\n  ...\nValueError: no\n"))
-    with pytest.raises(book.BookFailed, match=r"05_chapter\.html: an output is a traceback"):
-        book.build(clone)
+    with pytest.raises(build.BookFailed, match=r"05_chapter\.html: an output is a traceback"):
+        build.build(clone)
 
 
 def test_a_widget_without_a_picture_fails_the_build(clone):
@@ -204,12 +204,12 @@ def test_a_widget_without_a_picture_fails_the_build(clone):
         "text/plain": "interactive(children=(FloatSlider(value=0.0), Output()))",
     }
     add_notebook(clone, nbformat.v4.new_output("display_data", data=shown))
-    with pytest.raises(book.BookFailed, match="needs a kernel"):
-        book.build(clone)
+    with pytest.raises(build.BookFailed, match="needs a kernel"):
+        build.build(clone)
 
 
 def test_the_environment_decides_about_freshness(clone, monkeypatch):
-    before = book.digest(clone)
+    before = build.digest(clone)
     monkeypatch.setenv("GITHUB_REPOSITORY", "octo/course")
     assert "GITHUB_REPOSITORY" in os.environ
-    assert book.digest(clone) != before
+    assert build.digest(clone) != before

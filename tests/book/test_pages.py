@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from course_tools import pages
+from course_tools.site import pages
 
 CELL = '<div class="cell {tags}"><div class="cell_output">{output}</div></div>'
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import nbformat
 
-from course_tools import execute, notebooks
+from course_tools.chapters import execute, rules
 from course_utils import claims, runtime
 from course_utils.runtime import CourseError
 
@@ -39,7 +39,7 @@ def rerun(id: str, tolerance: float) -> Comparison:
     that is unknown, unrecorded or not judged by its chapter; execute.CellFailed when a cell raises.
     """
     claim, record = known(id)
-    path = execute.find([claim.chapter], notebooks.FOLDER)[0]
+    path = execute.find([claim.chapter], rules.FOLDER)[0]
     print(f"{id}: training {', '.join(claim.recipes) or 'nothing'}, then executing {path.name}")
     with tempfile.TemporaryDirectory() as folder:
         runs, judged = Path(folder, "runs"), Path(folder, "judged")

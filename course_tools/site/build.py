@@ -16,9 +16,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from course_tools import pages
+from course_tools.site import pages
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 # what a page depends on; the environment decides its links to the repository
 INPUTS = ("_config.yml", "_toc.yml", "requirements/book.txt", "course_utils/claims.py")
 INPUT_FOLDERS = ("book", "notebooks")

@@ -1,6 +1,6 @@
 """Execute chapters in a fresh kernel, and stamp them with what they were executed with.
 
-python -m course_tools.execute [--profile full|quick] [--record] [NAME ...]
+python -m course_tools.chapters.execute [--profile full|quick] [--record] [NAME ...]
 
 A notebook is written back only when all of its cells ran; there is no other way to its stamp.
 """
@@ -29,8 +29,8 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 from tqdm import tqdm
 
-from course_tools import notebooks
-from course_tools.cells import code_sha256
+from course_tools.chapters import rules
+from course_tools.chapters.cells import code_sha256
 from course_utils import claims, runtime
 from course_utils.runtime import CourseError
 
@@ -41,12 +41,11 @@ START_SECONDS = 120  # for a kernel to come up on a busy machine
 # asked of the kernel after the last cell: only it knows which data the cells worked on
 PROBE = """
 import json as _json
-from course_utils import data as _data, runtime as _runtime
-_named = _runtime.data_in_use()
-_sha256 = _data.mnist().sha256 if _named in ("mnist", "drawn digits") else None
+from course_utils import provenance as _provenance, runtime as _runtime
+_used = _provenance.data_used().values()
 print("\\n" + _json.dumps({
-    "profile": _runtime.profile(), "data": _named, "data_sha256": _sha256,
-    "versions": _runtime.versions(), "device": _runtime.device_label(_runtime.device()),
+    "profile": _runtime.profile(), "data": {use.name: use.sha256 for use in _used},
+    "versions": _provenance.versions(), "device": _provenance.device_label(_runtime.device()),
 }))
 """
 
@@ -65,7 +64,7 @@ class ThisPython(AsyncKernelManager):
 
 
 def execute(
-    names: list[str], profile: str = "full", record: bool = False, folder: Path = notebooks.FOLDER
+    names: list[str], profile: str = "full", record: bool = False, folder: Path = rules.FOLDER
 ) -> list[Path]:
     """Execute chapters, stamp them and write them back; return their files.
 
@@ -91,13 +90,14 @@ def execute(
         runtime.write_atomically(path, nbformat.writes(nb) + "\n")
         if recorded is not None:
             runtime.write_atomically(claims.folder() / f"{path.name[:2]}.json", recorded)
-        print(f"{path.name}: {stamp['profile']}, {stamp['data']}, {stamp['seconds']} s")
+        used = ", ".join(stamp["data"]) or "no data"
+        print(f"{path.name}: {stamp['profile']}, {used}, {stamp['seconds']} s")
     return paths
 
 
 def find(names: list[str], folder: Path) -> list[Path]:
     """Return the files of the chapters named, all when none is."""
-    known = notebooks.chapters(folder)
+    known = rules.chapters(folder)
     if not names:
         return known
     found = []
@@ -260,9 +260,9 @@ def name_cells(nb: NotebookNode) -> None:
 def refuse_large(nb: NotebookNode, path: Path) -> None:
     """Raise CourseError when a notebook is too large to be kept in the repository."""
     size = len(nbformat.writes(nb).encode())
-    if size >= notebooks.MEGABYTES * 1e6:
+    if size >= rules.MEGABYTES * 1e6:
         raise CourseError(
-            f"{path.name} would have {size / 1e6:.1f} MB, not less than {notebooks.MEGABYTES}; "
+            f"{path.name} would have {size / 1e6:.1f} MB, not less than {rules.MEGABYTES}; "
             "make its figures smaller or fewer (the file is as it was)"
         )
 
@@ -272,8 +272,8 @@ def read_records(judged: Path, path: Path, stamp: dict) -> str:
 
     Raises CourseError for drawn data, and when another chapter's claims were judged.
     """
-    if stamp["data"] not in notebooks.REAL_DATA:
-        raise CourseError(f"claims are recorded on real data, not on {stamp['data']}")
+    if drawn := sorted(set(stamp["data"]) - set(rules.REAL_DATA)):
+        raise CourseError(f"claims are recorded on real data, not on {', '.join(drawn)}")
     own = judged / f"{path.name[:2]}.json"
     foreign = sorted(file.stem for file in judged.glob("*.json") if file != own)
     if foreign:
@@ -284,7 +284,7 @@ def read_records(judged: Path, path: Path, stamp: dict) -> str:
 def main(words: list[str]) -> int:
     """Execute what the words name; return the exit status: 1 a cell failed, 2 a user's mistake."""
     parser = argparse.ArgumentParser(
-        prog="python -m course_tools.execute",
+        prog="python -m course_tools.chapters.execute",
         description="Execute chapters in a fresh kernel and stamp them.",
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="01 or 01_name; default: all")

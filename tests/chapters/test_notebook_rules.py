@@ -9,20 +9,20 @@ import pytest
 from making import DESCRIBED, code, figure, printed, result, settle
 from nbformat.v4 import new_output
 
-from course_tools import notebooks
-from course_tools.cells import code_cells
+from course_tools.chapters import rules
+from course_tools.chapters.cells import code_cells
 
 
-@pytest.mark.parametrize("path", notebooks.chapters(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", rules.chapters(), ids=lambda path: path.stem)
 def test_chapter(path):
     """Every stored chapter is good."""
-    found = notebooks.complaints(notebooks.read(path))
+    found = rules.complaints(rules.read(path))
     assert not found, "\n".join(found)
 
 
 def test_good(good):
     """The chapter that the tests below spoil is good, so that they see their own fault only."""
-    assert notebooks.complaints(good) == []
+    assert rules.complaints(good) == []
 
 
 def spoilt(good, change, again=False):
@@ -33,7 +33,7 @@ def spoilt(good, change, again=False):
     change(code_cells(good.nb))
     if again:
         settle(good.nb)
-    return notebooks.complaints(good)
+    return rules.complaints(good)
 
 
 def strip(cells):
@@ -181,30 +181,30 @@ def test_no_false_alarm(good, name):
 def test_stamp(good, key, value, words):
     """A stamp must tell of the full profile on real data."""
     good.nb.metadata["course"][key] = value
-    assert words in "\n".join(notebooks.complaints(good))
+    assert words in "\n".join(rules.complaints(good))
 
 
 def test_no_stamp(good):
     """An unstamped notebook is refused."""
     del good.nb.metadata["course"]
-    assert any("no stamp" in complaint for complaint in notebooks.complaints(good))
+    assert any("no stamp" in complaint for complaint in rules.complaints(good))
 
 
 def test_too_much_ignored(good):
     """A third of the outputs may be ignored, not more; and ten are compared."""
     cells = [cell for cell in code_cells(good.nb) if cell.outputs]
     for cell in cells[-6:]:
-        cell.metadata["tags"] = [notebooks.IGNORE_TAG]
-    assert notebooks.complaints(good) == []  # 7 of 22
-    cells[-7].metadata["tags"] = [notebooks.IGNORE_TAG]
-    assert any("8 of 22 cells" in complaint for complaint in notebooks.complaints(good))
+        cell.metadata["tags"] = [rules.IGNORE_TAG]
+    assert rules.complaints(good) == []  # 7 of 22
+    cells[-7].metadata["tags"] = [rules.IGNORE_TAG]
+    assert any("8 of 22 cells" in complaint for complaint in rules.complaints(good))
 
 
 def test_too_little_compared(good):
     """Where few cells have an output, nine compared ones are too few."""
     for cell in code_cells(good.nb)[-12:]:
         cell.outputs = []
-    assert any("output of 9 cells" in complaint for complaint in notebooks.complaints(good))
+    assert any("output of 9 cells" in complaint for complaint in rules.complaints(good))
 
 
 @pytest.mark.parametrize("count", [24, 41])
@@ -212,7 +212,7 @@ def test_number_of_cells(good, count):
     """Chapters have 25 to 40 code cells."""
     good.nb.cells = (good.nb.cells + [code("1", result("1")) for _ in range(20)])[: count + 1]
     settle(good.nb)
-    assert f"the notebook has {count} code cells, not 25 to 40" in notebooks.complaints(good)
+    assert f"the notebook has {count} code cells, not 25 to 40" in rules.complaints(good)
 
 
 def test_long_cells(good):
@@ -220,7 +220,7 @@ def test_long_cells(good):
     for cell in code_cells(good.nb)[-13:]:
         cell.source = "\n".join(["x = 1"] * 10)
     settle(good.nb)
-    assert any("half of the code cells" in complaint for complaint in notebooks.complaints(good))
+    assert any("half of the code cells" in complaint for complaint in rules.complaints(good))
 
 
 RECORD_FAULTS = {  # name: (id, what the record holds instead, part of the complaint)
@@ -236,19 +236,19 @@ def test_record(good, name):
     """A record that misses its bound, moved, or comes from elsewhere is noticed."""
     id, change, words = RECORD_FAULTS[name]
     good.records[id] |= change
-    assert words in "\n".join(notebooks.complaints(good))
+    assert words in "\n".join(rules.complaints(good))
 
 
 def test_no_record(good):
     """A judged claim without a record is noticed."""
     del good.records["demo.goal"]
-    assert any("demo.goal has no record" in complaint for complaint in notebooks.complaints(good))
+    assert any("demo.goal has no record" in complaint for complaint in rules.complaints(good))
 
 
 def test_bound_moved(good):
     """A bound that was moved after the execution is noticed."""
     good.claims["demo.error"] = replace(good.claims["demo.error"], bound="< 100")
-    assert any("is now '< 100'" in complaint for complaint in notebooks.complaints(good))
+    assert any("is now '< 100'" in complaint for complaint in rules.complaints(good))
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_bound_moved(good):
 )  # fmt: skip
 def test_rounding(shown, recorded, same):
     """A printed number is compared as printed; a tie may have been rounded either way."""
-    assert notebooks.agrees(shown, recorded, 4) is same
+    assert rules.agrees(shown, recorded, 4) is same
 
 
 def test_command(capsys, tmp_path, good):
@@ -266,5 +266,5 @@ def test_command(capsys, tmp_path, good):
     path = tmp_path / "01_demo.ipynb"
     del good.nb.metadata["course"]
     nbformat.write(good.nb, path)
-    assert notebooks.main([str(path)]) == 1
+    assert rules.main([str(path)]) == 1
     assert "01_demo.ipynb: the notebook has no stamp" in capsys.readouterr().err

@@ -5,7 +5,7 @@ from __future__ import annotations
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from course_tools.cells import code_sha256
+from course_tools.chapters.cells import code_sha256
 from course_utils.claims import Claim
 
 PIXEL = (

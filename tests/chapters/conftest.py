@@ -7,7 +7,7 @@ from pathlib import Path
 import making
 import pytest
 
-from course_tools.notebooks import Notebook
+from course_tools.chapters.rules import Notebook
 
 
 def pytest_collection_modifyitems(items):

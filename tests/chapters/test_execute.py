@@ -9,8 +9,8 @@ import pytest
 from making import DESCRIBED, code
 from nbformat.v4 import new_notebook, new_output
 
-from course_tools import execute, notebooks
-from course_tools.cells import code_cells, code_sha256, stdout
+from course_tools.chapters import execute, rules
+from course_tools.chapters.cells import code_cells, code_sha256, stdout
 from course_utils import claims
 from course_utils.runtime import CourseError
 
@@ -26,10 +26,8 @@ sum(tqdm(range(3))) + sum(widget(range(3)))"""
 SETTINGS = """import os, pathlib
 settings = [os.environ.get(name) for name in ("COURSE_PROFILE", "COURSE_PROGRESS", "MPLBACKEND")]
 settings[:2], "inline" in settings[2], pathlib.Path.cwd() == pathlib.Path(FOLDER)"""
-CLAIM = """from types import SimpleNamespace
-from course_utils import claims, data, runtime
-runtime.use_data("mnist")  # as data.mnist() does with the real thing
-data.mnist = lambda: SimpleNamespace(sha256="a" * 64)
+CLAIM = """from course_utils import claims, provenance
+provenance.use_data("mnist", "a" * 64)  # as data.mnist() does with the real thing
 claims.judge("ae.loss-by-hand", 0.0)"""
 
 
@@ -80,7 +78,7 @@ def test_stamp(executed):
     """The stamp tells profile, data, code, versions, device and seconds."""
     nb, _ = executed
     stamp = nb.metadata.course
-    assert (stamp.profile, stamp.data, len(stamp.data_sha256)) == ("full", "mnist", 64)
+    assert (stamp.profile, stamp.data) == ("full", {"mnist": "a" * 64})
     assert stamp.code_sha256 == code_sha256(nb)
     assert {"python", "torch", "numpy"} <= set(stamp.versions)
     assert stamp.device.startswith("cpu") and stamp.seconds > 0
@@ -97,7 +95,7 @@ def test_clean(executed):
         "ValueError: invalid literal for int() with base 10: 'seven'"
     ]
     assert set(nb.metadata) == {"course", "kernelspec", "language_info"}
-    assert list(notebooks.clean_outputs(notebooks.Notebook(nb, "01", {}, {}))) == []
+    assert list(rules.clean_outputs(rules.Notebook(nb, "01", {}, {}))) == []
 
 
 def test_record(executed):
@@ -123,7 +121,7 @@ def test_failure_leaves_the_file(tmp_path, capsys, monkeypatch):
     """A cell that fails is shown in short, and the stored notebook stays as it was."""
     path = store(tmp_path, [code("x = 1"), code("def f():\n    return 1 / 0\n\nf()"), code("x")])
     before = path.read_bytes()
-    monkeypatch.setattr(notebooks, "FOLDER", tmp_path)
+    monkeypatch.setattr(rules, "FOLDER", tmp_path)
     monkeypatch.setattr(execute.execute, "__defaults__", ("full", False, tmp_path))
     assert execute.main(["--profile", "quick", "01"]) == 1
     said = capsys.readouterr().err
@@ -151,10 +149,10 @@ def test_records_of_drawn_data_are_refused(tmp_path):
     """Only real data make a record, and only the chapter's own claims."""
     path = tmp_path / "01_a.ipynb"
     with pytest.raises(CourseError, match="on real data, not on drawn digits"):
-        execute.read_records(tmp_path, path, {"data": "drawn digits"})
+        execute.read_records(tmp_path, path, {"data": {"drawn digits": None}})
     (tmp_path / "02.json").write_text("{}")
     with pytest.raises(CourseError, match="judges claims of chapter 02"):
-        execute.read_records(tmp_path, path, {"data": "mnist"})
+        execute.read_records(tmp_path, path, {"data": {"mnist": None}})
 
 
 def test_names(tmp_path):

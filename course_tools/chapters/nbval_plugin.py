@@ -1,4 +1,4 @@
-"""What pytest does beside nbval: `-p course_tools.nbval_plugin`.
+"""What pytest does beside nbval: `-p course_tools.chapters.nbval_plugin`.
 
 Each notebook trains in a run folder of its own, empty at first, in the quick profile, without
 progress bars; and it has a budget of seconds (--notebook-seconds), start of its kernel included.

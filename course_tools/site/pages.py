@@ -1,6 +1,6 @@
 """Checks on the built book: what a green build can still hide.
 
-Each check takes one `Page` and yields sentences, one per fault. `python -m course_tools.pages`
+Each check takes one `Page` and yields sentences, one per fault. `python -m course_tools.site.pages`
 prints them for _build/html and exits 1 when there are any; `make book` and the tests do the same.
 """
 
