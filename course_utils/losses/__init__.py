@@ -1,0 +1,37 @@
+"""Every loss of the course, one family per file.
+
+A loss is called as `loss(model, x, y)` and returns a dict of scalars: "loss", which is minimised,
+and the terms worth watching. All are sums over an image averaged over the batch, so that numbers
+do not change with the batch size: squared error on [0, 1] ("sse"), or nats.
+"""
+
+from course_utils.losses.autoencoding import (
+    conditional_reconstruction,
+    cross_entropy_reconstruction,
+    masked_reconstruction,
+    reconstruction,
+    reconstruction_pm1,
+    sparse_reconstruction,
+)
+from course_utils.losses.classifying import classification, shifted
+from course_utils.losses.elbo import (
+    LIKELIHOODS,
+    conditional_negative_elbo,
+    distortion,
+    elbo_terms,
+    kl_per_unit,
+    kl_standard_normal,
+    negative_elbo,
+)
+from course_utils.losses.gradients import ESTIMATORS, gradients_of_mu
+from course_utils.losses.iwae import iwae_loss
+from course_utils.losses.objective import Objective
+from course_utils.losses.pixels import bernoulli_nll, gaussian_nll, nll_of_each, squared_error
+
+__all__ = [
+    "ESTIMATORS", "LIKELIHOODS", "Objective", "bernoulli_nll", "classification",
+    "conditional_negative_elbo", "conditional_reconstruction", "cross_entropy_reconstruction",
+    "distortion", "elbo_terms", "gaussian_nll", "gradients_of_mu", "iwae_loss", "kl_per_unit",
+    "kl_standard_normal", "masked_reconstruction", "negative_elbo", "nll_of_each",
+    "reconstruction", "reconstruction_pm1", "shifted", "sparse_reconstruction", "squared_error",
+]  # fmt: skip

@@ -1,0 +1,34 @@
+"""The loss of classifiers."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+
+def classification(model, x: torch.Tensor, y: torch.Tensor, *, shift: int = 0) -> dict:
+    """Cross-entropy of a classifier in nats per image, and its accuracy, 0 to 1.
+
+    Args:
+        model: model(x) -> logits (B, classes).
+        x, y: images (B, C, H, W) and labels (B,).
+        shift: in training, move each image by up to this many pixels either way.
+    """
+    x = shifted(x, shift) if shift and model.training else x
+    logits = model(x).float()
+    right = (logits.detach().argmax(dim=1) == y).float().mean()
+    return {"loss": F.cross_entropy(logits, y), "accuracy": right}
+
+
+def shifted(x: torch.Tensor, most: int) -> torch.Tensor:
+    """Return images x (B, C, H, W), each moved by up to `most` pixels down or up and across.
+
+    What moves in from outside is 0, the background of MNIST.
+    """
+    b, _, h, w = x.shape
+    padded = F.pad(x, (most,) * 4)
+    down, across = torch.randint(0, 2 * most + 1, (2, b, 1), device=x.device)
+    rows = (down + torch.arange(h, device=x.device))[:, :, None]  # (B, H, 1)
+    columns = (across + torch.arange(w, device=x.device))[:, None, :]  # (B, 1, W)
+    image = torch.arange(b, device=x.device)[:, None, None]
+    return padded.permute(0, 2, 3, 1)[image, rows, columns].permute(0, 3, 1, 2)

@@ -1,0 +1,95 @@
+"""An objective is its loss: for a plain call, torch.func, DistributedDataParallel and a graph."""
+
+import pytest
+import torch
+from small_models import SHAPE, lively, small_vae
+from torch.nn.parallel import DistributedDataParallel
+
+from course_utils import losses
+from course_utils.models import Autoencoder
+from course_utils.runtime import CourseError
+
+
+@pytest.fixture
+def x():
+    """Return 12 grey images of 4 x 4."""
+    return torch.rand(12, *SHAPE, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def model():
+    """Return a small VAE for images of 4 x 4."""
+    return small_vae()
+
+
+def seeded(function, *arguments):
+    """Return what the function makes with the random numbers that follow `manual_seed(5)`."""
+    torch.manual_seed(5)
+    return function(*arguments)
+
+
+def test_an_objective_gives_the_terms_of_its_loss(model, x):
+    objective = losses.Objective(model, losses.negative_elbo, beta=4.0)
+    torch.manual_seed(5)
+    expected = losses.negative_elbo(model, x, beta=4.0)
+    assert seeded(objective, x) == expected
+    assert seeded(objective, x, torch.zeros(12, dtype=torch.int64)) == expected
+
+
+def test_the_model_inside_is_the_model_itself(model):
+    objective = losses.Objective(model, losses.negative_elbo)
+    assert objective.model is model
+    assert list(objective.state_dict()) == [f"model.{name}" for name in model.state_dict()]
+    objective.eval()
+    assert not model.training
+
+
+def test_labels_reach_the_loss(x):
+    y = torch.arange(12) % 3
+
+    def label_sum(model, x, y):
+        return {"loss": y.sum()}
+
+    assert losses.Objective(Autoencoder(), label_sum)(x, y)["loss"] == y.sum()
+
+
+def test_torch_func_can_call_it_with_other_weights(x):
+    """One gradient per seed, as `vmap` over stacked weights needs it."""
+    ae = lively(Autoencoder((8,), 3, image_shape=SHAPE))
+    objective = losses.Objective(ae, losses.reconstruction)
+    weights = {name: p.detach() for name, p in objective.named_parameters()}
+
+    def loss(weights):
+        return torch.func.functional_call(objective, weights, (x,))["loss"]
+
+    gradient = torch.func.grad(loss)(weights)
+    objective(x)["loss"].backward()
+    for name, parameter in objective.named_parameters():
+        torch.testing.assert_close(gradient[name], parameter.grad)
+    stacked = {name: torch.stack([w, 2 * w]) for name, w in weights.items()}
+    both = torch.func.vmap(loss)(stacked)
+    assert both[0].item() == pytest.approx(loss(weights).item(), rel=1e-5)
+
+
+def test_distributed_data_parallel_takes_it(model, x, tmp_path):
+    """Its wrapper hides `encode` and `pixels`; within an objective nothing asks the wrapper."""
+    plain = seeded(losses.Objective(model, losses.negative_elbo), x)
+    plain["loss"].backward()
+    expected = [p.grad.clone() for p in model.parameters()]
+    model.zero_grad()
+    store = torch.distributed.FileStore(str(tmp_path / "store"), 1)
+    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    try:
+        wrapped = DistributedDataParallel(losses.Objective(model, losses.negative_elbo))
+        terms = seeded(wrapped, x)
+        terms["loss"].backward()
+    finally:
+        torch.distributed.destroy_process_group()
+    assert terms == plain
+    for p, gradient in zip(model.parameters(), expected, strict=True):
+        torch.testing.assert_close(p.grad, gradient)
+
+
+def test_options_that_a_loss_does_not_have_are_refused_at_once(model):
+    with pytest.raises(CourseError, match=r"negative_elbo.*'betta'"):
+        losses.Objective(model, losses.negative_elbo, betta=4.0)
