@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import nn
 
-from course_utils.runtime import CourseError, replacing
+from course_utils.errors import CourseError
+from course_utils.folders import write_tensors
 
 FORMAT = 1  # raised when a file of this version could be misread by an older course
 
@@ -30,11 +30,7 @@ def save(path: Path, tensors: dict[str, torch.Tensor], info: dict) -> None:
     # One metadata key: safetensors writes several in random order.
     header = {"course": json.dumps({"format": FORMAT} | info, sort_keys=True)}
     plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    with replacing(Path(path)) as temporary:
-        try:
-            save_file(plain, temporary, metadata=header)
-        except SafetensorError as error:  # safetensors wraps a full disk in its own error
-            raise OSError(str(error)) from None
+    write_tensors(Path(path), plain, header)
 
 
 def load(path: Path) -> tuple[dict[str, torch.Tensor], dict]:

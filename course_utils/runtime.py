@@ -1,4 +1,4 @@
-"""Where a run happens: device, seed, precision, profile, folders, and safe writing.
+"""Where a run happens: device, seed, precision, profile.
 
 torch is imported inside the functions that use it, so that `course --help`, `course claims` and the
 book's Sphinx extensions start at once and work where torch is not installed.
@@ -9,29 +9,48 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from course_utils.provenance import (  # cells of the chapters know them by these names
-    data_in_use,
-    device_label,
-    processor_name,
-    use_data,
-    versions,
+from course_utils.errors import CourseError
+
+# cells of the chapters know these by the names that they have here
+from course_utils.folders import (
+    cache_dir,
+    cannot_write,
+    data_dir,
+    make_folder,
+    replacing,
+    runs_dir,
+    write_atomically,
 )
+from course_utils.provenance import data_in_use, device_label, processor_name, use_data, versions
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["data_in_use", "device_label", "processor_name", "use_data", "versions"]
+__all__ = [
+    "CourseError",
+    "autocast",
+    "best_device",
+    "cache_dir",
+    "cannot_write",
+    "data_dir",
+    "data_in_use",
+    "device",
+    "device_label",
+    "make_folder",
+    "processor_name",
+    "profile",
+    "replacing",
+    "runs_dir",
+    "seed_everything",
+    "use_data",
+    "versions",
+    "write_atomically",
+]
 
 PROFILES = ("quick", "full")
 PRECISIONS = ("float32", "bf16")
-
-
-class CourseError(Exception):
-    """A mistake that the person at the keyboard can mend; the message says how."""
 
 
 def profile(name: str | None = None) -> str:
@@ -96,88 +115,3 @@ def autocast(on: torch.device, precision: str = "float32"):
     if precision == "float32":
         return contextlib.nullcontext()
     return torch.autocast(on.type, dtype=torch.bfloat16)
-
-
-# ---------------------------------------------------------------------------------------- folders
-
-
-def data_dir() -> Path:
-    """Return the folder that holds real data: COURSE_DATA, else `data` in the cache.
-
-    Raises CourseError when COURSE_DATA is set to something that is not a folder.
-    """
-    named = os.environ.get("COURSE_DATA")
-    if not named:
-        return cache_dir() / "data"
-    folder = Path(named).expanduser()
-    if not folder.is_dir():
-        kind = "a file, not a folder" if folder.exists() else "not there"
-        raise CourseError(
-            f"COURSE_DATA is {named!r}, which is {kind}; "
-            "name the folder that holds MNIST/raw, or unset COURSE_DATA"
-        )
-    return folder.resolve()
-
-
-def cache_dir() -> Path:
-    """Return the folder for downloads, drawn data and runs: COURSE_CACHE, else the user's cache."""
-    named = os.environ.get("COURSE_CACHE")
-    if named:
-        return Path(named).expanduser().resolve()
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("autoencoder-course", appauthor=False))
-
-
-def runs_dir() -> Path:
-    """Return the folder that keeps finished runs: COURSE_RUNS, else `runs` in the cache."""
-    named = os.environ.get("COURSE_RUNS")
-    return Path(named).expanduser().resolve() if named else cache_dir() / "runs"
-
-
-def make_folder(folder: Path) -> Path:
-    """Create `folder` and check that files can be written in it; return it.
-
-    Raises CourseError when they cannot: a file in the way, no permission, no space.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as probe:
-            probe.write(b"probe")
-    except OSError as error:
-        raise cannot_write(folder, error) from None
-    return folder
-
-
-def cannot_write(path: Path, error: OSError) -> CourseError:
-    """Return the CourseError that tells a person about a failed write."""
-    return CourseError(
-        f"cannot write to {path}: {error.strerror or error}; free some space, "
-        "or choose another folder (--out DIR, COURSE_RUNS or COURSE_CACHE)"
-    )
-
-
-def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write `content` to `path` so that a reader sees the old file or the new one, never a part.
-
-    Raises CourseError when the disk is full or the folder cannot be written.
-    """
-    data = content.encode() if isinstance(content, str) else content
-    with replacing(path) as temporary:
-        temporary.write_bytes(data)
-
-
-@contextlib.contextmanager
-def replacing(path: Path):
-    """Yield a temporary path beside `path`; on success move it over `path`, else remove it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        with temporary.open("rb+") as written:  # on disk before the rename, or a crash loses both
-            os.fsync(written.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise cannot_write(path, error) from None
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -112,3 +112,27 @@ def full_disk():
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
     return limit
+
+
+@pytest.fixture
+def ordinary_user(tmp_path):
+    """Return a context in which permissions count: the administrator becomes a plain user in it."""
+    if os.name != "posix":
+        pytest.skip("permissions are POSIX's")
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)  # pytest's own folders are closed to others
+
+    @contextlib.contextmanager
+    def become():
+        if os.geteuid():
+            yield
+            return
+        os.setegid(65534)
+        os.seteuid(65534)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+            os.setegid(0)
+
+    return become

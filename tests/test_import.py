@@ -14,6 +14,8 @@ HEAVY = {"torchvision", "deeplake", "anywidget", "onnx", "sklearn", "torchmetric
 # What each part may import of the package at the top of its files. A part may always import itself.
 COMPUTING = {"runtime", "provenance", "data", "models", "losses", "train", "checkpoint"}
 MAY_IMPORT = {
+    "errors": set(),
+    "folders": set(),
     "provenance": set(),
     "runtime": {"provenance"},
     "data": {"runtime", "provenance"},
@@ -36,7 +38,16 @@ MAY_IMPORT = {
     "__init__": set(),
     "__main__": {"cli"},
 }
-WITHOUT_TORCH = ("provenance", "runtime", "claims", "cli", "doctor", "__init__", "__main__")
+# every part may raise the course's error; all but the layers use files
+MAY_IMPORT = {
+    part: needs | {"errors"} | (set() if part in {"models", "losses", "folders"} else {"folders"})
+    for part, needs in MAY_IMPORT.items()
+    if part not in {"__init__", "errors"}
+} | {"__init__": set(), "errors": set()}
+WITHOUT_TORCH = (
+    *("errors", "folders", "provenance", "runtime", "claims", "cli", "doctor"),
+    *("__init__", "__main__"),
+)
 
 
 def parts() -> dict[str, list[Path]]:
@@ -152,7 +163,7 @@ def test_what_starts_at_once_loads_nothing_heavy():
     heavy = HEAVY | {"torch", "numpy", "safetensors", "matplotlib", "rich", "ipykernel"}
     loaded = python(
         "import sys;"
-        f"import {', '.join(f'course_utils.{name}' for name in WITHOUT_TORCH[:5])};"
+        f"import {', '.join(f'course_utils.{name}' for name in WITHOUT_TORCH[:7])};"
         "print(*{name.split('.')[0] for name in sys.modules})"
     )
     assert not heavy & set(loaded.split())

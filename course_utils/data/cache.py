@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
-from course_utils import runtime
+from course_utils import folders
 from course_utils.data import drawings, drawn
 
 
@@ -30,11 +30,10 @@ def drawn_images(kind: str, n: int, seed: int) -> tuple[torch.Tensor, torch.Tens
         n: how many.
         seed: of the drawing.
     """
-    path = runtime.cache_dir() / "drawn" / f"{kind}-{n}-seed{seed}-{fingerprint()[:8]}.safetensors"
+    path = folders.cache_dir() / "drawn" / f"{kind}-{n}-seed{seed}-{fingerprint()[:8]}.safetensors"
     with contextlib.suppress(OSError, SafetensorError, KeyError):  # absent or damaged: draw again
         stored = load_file(path)
         return stored["x"], stored["y"]
     x, y = getattr(drawn, kind)(n, seed)
-    with runtime.replacing(path) as temporary:
-        save_file({"x": x, "y": y}, temporary)
+    folders.write_tensors(path, {"x": x, "y": y})
     return x, y

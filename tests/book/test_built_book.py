@@ -90,7 +90,7 @@ def clone(tmp_path, monkeypatch) -> Path:
         shutil.copytree(ROOT / name, tmp_path / name)
     package = tmp_path / "course_utils"
     package.mkdir()
-    for name in ("__init__.py", "runtime.py", "claims.py"):
+    for name in ("__init__.py", "errors.py", "folders.py", "runtime.py", "claims.py"):
         shutil.copy(ROOT / "course_utils" / name, package)
     (tmp_path / "notebooks").mkdir()
     toc = {**TOC, "parts": [part for part in TOC["parts"] if part["caption"] != "Chapters"]}

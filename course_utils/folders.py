@@ -1,0 +1,304 @@
+"""Folders and files: where things are kept, and the one door to them.
+
+Whatever the course asks of the file system goes through this file, so that a locked folder, a full
+disk or a name too long is told in words (a CourseError) and never ends in a traceback. What is
+written replaces the old content at once or not at all, with the permissions that the user's umask
+gives; what several processes write is locked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from course_utils.errors import CourseError
+
+if TYPE_CHECKING:
+    import torch
+
+# ------------------------------------------------------------------------------- places to keep
+
+
+def data_dir() -> Path:
+    """Return the folder that holds real data: COURSE_DATA, else `data` in the cache.
+
+    Raises CourseError when COURSE_DATA is set to something that is not a folder.
+    """
+    named = os.environ.get("COURSE_DATA")
+    if not named:
+        return cache_dir() / "data"
+    folder = located(named)
+    if not is_dir(folder):
+        kind = "a file, not a folder" if exists(folder) else "not there"
+        raise CourseError(
+            f"COURSE_DATA is {named!r}, which is {kind}; "
+            "name the folder that holds MNIST/raw, or unset COURSE_DATA"
+        )
+    return folder
+
+
+def cache_dir() -> Path:
+    """Return the folder for downloads, drawn data and runs: COURSE_CACHE, else the user's cache.
+
+    Raises CourseError when neither is known: COURSE_CACHE is not set and the user has no home.
+    """
+    named = os.environ.get("COURSE_CACHE")
+    if named:
+        return located(named)
+    import platformdirs
+
+    with in_words("find", Path("~")):
+        cache = platformdirs.user_cache_dir("autoencoder-course", appauthor=False)
+    if cache.startswith("~"):  # platformdirs leaves the sign where nobody knows the home
+        raise homeless("~")
+    return Path(cache)
+
+
+def runs_dir() -> Path:
+    """Return the folder that keeps finished runs: COURSE_RUNS, else `runs` in the cache."""
+    named = os.environ.get("COURSE_RUNS")
+    return located(named) if named else cache_dir() / "runs"
+
+
+def located(name: str | Path) -> Path:
+    """Return the absolute path that a person means by `name`, with ~ and links followed.
+
+    Raises CourseError when there is none: an unknown user's home, links in a circle.
+    """
+    with in_words("find", Path(name)):
+        return Path(name).expanduser().resolve()
+
+
+# ------------------------------------------------------------------------------- errors in words
+
+
+@contextlib.contextmanager
+def in_words(verb: str, path: Path) -> Iterator[None]:
+    """Turn an error of the file system inside the block into a CourseError.
+
+    Args:
+        verb: what is tried, as in "cannot VERB PATH": "read", "write to", "find", ...
+        path: what is tried on it.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise failed(verb, path, error) from None
+    except RuntimeError as error:  # pathlib's and platformdirs' for a home that nobody knows
+        if "home directory" not in str(error):
+            raise
+        raise homeless(path) from None
+    except ValueError as error:  # a NUL in a name, or a character that the system cannot write
+        if not isinstance(error, UnicodeEncodeError) and "null" not in str(error):
+            raise
+        raise CourseError(f"cannot {verb} {str(path)!r}: this is no name for a file") from None
+
+
+def failed(verb: str, path: Path, error: OSError) -> CourseError:
+    """Return the CourseError that tells a person why `path` could not be read or written."""
+    for codes, cause, cure in CAUSES:
+        if error.errno in codes:
+            return CourseError(f"cannot {verb} {path}: {cause}; {cure}")
+    return CourseError(f"cannot {verb} {path}: {error.strerror or error}; {ELSEWHERE}")
+
+
+ELSEWHERE = "choose another folder (--out DIR, COURSE_RUNS, COURSE_CACHE or COURSE_DATA)"
+CAUSES = (
+    (
+        {errno.EACCES, errno.EPERM},
+        "no permission, for it or for a folder above it",
+        f"ask its owner for access, or {ELSEWHERE}",
+    ),
+    (
+        {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)},
+        "the disk is full",
+        f"free some space, or {ELSEWHERE}",
+    ),
+    ({errno.ENAMETOOLONG}, "the name is too long", "choose a shorter one"),
+    ({errno.ENOTDIR, errno.EEXIST}, "a file is where a folder should be", ELSEWHERE),
+    ({errno.EROFS}, "nothing can be written to this disk", ELSEWHERE),
+    ({errno.ELOOP}, "its symbolic links lead in a circle", "mend the link, or " + ELSEWHERE),
+)
+
+
+def homeless(path: str | Path) -> CourseError:
+    """Return the CourseError for a user whose home folder is unknown."""
+    return CourseError(
+        f"cannot find {path}: the home folder of this user is not known "
+        "(HOME is not set and the system does not know the user); set HOME, or name the folders "
+        "in COURSE_CACHE, COURSE_RUNS and COURSE_DATA"
+    )
+
+
+def cannot_write(path: Path, error: OSError) -> CourseError:
+    """Return the CourseError that tells a person about a failed write."""
+    return failed("write to", path, error)
+
+
+# --------------------------------------------------------------------------------------- looking
+
+
+def exists(path: Path) -> bool:
+    """Tell whether something is at `path`; CourseError where this user may not know."""
+    with in_words("look at", path):
+        try:
+            path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
+
+
+def is_dir(path: Path) -> bool:
+    """Tell whether `path` is a folder; CourseError where this user may not know."""
+    with in_words("look at", path):
+        return exists(path) and path.is_dir()
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether `path` is a file; CourseError where this user may not know."""
+    with in_words("look at", path):
+        return exists(path) and path.is_file()
+
+
+def listing(folder: Path, pattern: str = "*") -> list[Path]:
+    """Return what in `folder` matches a glob pattern, sorted; nothing where no folder is.
+
+    Raises CourseError where this user may not look.
+    """
+    if not is_dir(folder):
+        return []
+    with in_words("read", folder):
+        os.scandir(folder).close()  # glob passes over a folder that it may not read
+        return sorted(folder.glob(pattern))
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a file; CourseError where it cannot be read."""
+    with in_words("read", path):
+        return path.read_bytes()
+
+
+def read_text(path: Path) -> str:
+    """Return the content of a UTF-8 file; CourseError where it cannot be read."""
+    try:
+        return read_bytes(path).decode("utf-8")
+    except UnicodeDecodeError:
+        raise CourseError(f"cannot read {path}: it is not a text in UTF-8") from None
+
+
+# --------------------------------------------------------------------------------------- writing
+
+
+def make_folder(folder: Path) -> Path:
+    """Create `folder` and check that files can be written in it; return it.
+
+    Raises CourseError when they cannot: a file in the way, no permission, no space.
+    """
+    with in_words("write to", folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"probe")
+    return folder
+
+
+def write_atomically(path: Path, content: bytes | str) -> None:
+    """Write `content` to `path` so that a reader sees the old file or the new one, never a part.
+
+    Raises CourseError when the disk is full or the folder cannot be written.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_tensors(
+    path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str] | None = None
+) -> None:
+    """Write `tensors` as a safetensors file, atomically like `write_atomically`.
+
+    Raises CourseError when the disk is full or the folder cannot be written.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    with replacing(path) as temporary:
+        try:
+            save_file(tensors, temporary, metadata=metadata)
+        except SafetensorError as error:  # it wraps what the system says in its own error
+            raise OSError(system_error(error), str(error)) from None
+
+
+def system_error(error: Exception) -> int:
+    """Return the number that stands in "... (os error 28)", as Rust's libraries write it."""
+    found = re.search(r"os error (\d+)", str(error))
+    return int(found[1]) if found else 0
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success move it over `path`, else remove it.
+
+    The new file has the permissions that the umask gives, whoever wrote the temporary one.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with in_words("write to", path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.touch()
+            mode = temporary.stat().st_mode
+            yield temporary
+            temporary.chmod(mode)  # safetensors and tempfile write files that others may not read
+            with temporary.open("rb+") as written:  # on disk before the rename, or a crash
+                os.fsync(written.fileno())  # loses both
+            os.replace(temporary, path)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+
+
+def sweep(path: Path) -> None:
+    """Remove what killed processes left of their writes to `path`.
+
+    Call it only under the lock that all writers of `path` take: else they may be alive.
+    """
+    left = re.compile(rf"\.{re.escape(path.name)}\.\d+\.tmp")
+    for found in listing(path.parent, f".{path.name}.*.tmp"):
+        if left.fullmatch(found.name):
+            with in_words("write to", found):
+                found.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def lock(path: Path, what: str) -> Iterator[None]:
+    """Hold the lock file `path` during the block; wait for another process that holds it.
+
+    One line on stderr says what is waited for. The lock of a process that dies is free at once,
+    so that nobody ever has to delete the file, which stays. A thread may take its own lock again.
+
+    Args:
+        path: of the lock file, by custom `.lock` in the folder that is worked on.
+        what: is done under the lock, as in "waiting for WHAT".
+
+    Raises CourseError when the file cannot be written.
+    """
+    import filelock
+
+    with in_words("write to", path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        guard = filelock.FileLock(path, is_singleton=True)
+        try:
+            guard.acquire(timeout=0)
+        except filelock.Timeout:
+            print(f"waiting for {what}: another process is at it", file=sys.stderr, flush=True)
+            guard.acquire()
+    try:
+        yield
+    finally:
+        guard.release()
