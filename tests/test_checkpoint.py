@@ -288,7 +288,7 @@ def test_a_failure_in_the_middle_of_writing_leaves_the_old_file(saved, monkeypat
         to.write_bytes(b"half of it")
         raise failure
 
-    monkeypatch.setattr(checkpoint, "save_file", half)
+    monkeypatch.setattr("safetensors.torch.save_file", half)
     with pytest.raises(failure):
         checkpoint.save_training(path, model, optimizer, None, {"history": []})
     assert path.read_bytes() == before
