@@ -84,15 +84,15 @@ def load_weights(model: nn.Module, tensors: dict[str, torch.Tensor], path: Path)
 # ------------------------------------------------------------------------------ between two epochs
 
 
-def save_training(path: Path, model, optimizer, scheduler, info: dict) -> None:
+def save_training(path: Path, parts: dict, info: dict) -> None:
     """Write everything that the next epoch depends on: weights, optimizer, schedule, random states.
 
     Args:
         path: the checkpoint file.
-        model, optimizer: in training.
-        scheduler: of the learning rate, or None.
+        parts: "model", "optimizer" and, where there is one, "scheduler".
         info: JSON-able; what else the loop wants back, its history for one.
     """
+    model, optimizer, scheduler = parts["model"], parts["optimizer"], parts.get("scheduler")
     tensors = {f"model/{name}": t for name, t in model.state_dict().items()}
     groups = optimizer.state_dict()
     for i, state in groups["state"].items():
@@ -107,11 +107,12 @@ def save_training(path: Path, model, optimizer, scheduler, info: dict) -> None:
     save(path, tensors | rng_tensors, info | {"training": training})
 
 
-def load_training(path: Path, model, optimizer, scheduler) -> dict:
+def load_training(path: Path, parts: dict) -> dict:
     """Put the state that `save_training` wrote into the given objects; return its info.
 
     Raises CourseError as `load` and `load_weights` do, and for another optimizer.
     """
+    model, optimizer, scheduler = parts["model"], parts["optimizer"], parts.get("scheduler")
     tensors, info = load(path)
     if "training" not in info:
         raise CourseError(f"{path} holds finished weights, no training state to resume from")

@@ -29,12 +29,18 @@ def trained(seed=0, steps=3, activation="relu"):
     return model, optimizer
 
 
+def parts(model, optimizer, scheduler=None):
+    """Return the parts of a training by their names."""
+    found = {"model": model, "optimizer": optimizer}
+    return found if scheduler is None else found | {"scheduler": scheduler}
+
+
 @pytest.fixture
 def saved(tmp_path):
     """Return a training checkpoint, with the model and optimizer in it."""
     model, optimizer = trained()
     path = tmp_path / "checkpoint.safetensors"
-    checkpoint.save_training(path, model, optimizer, None, {"history": [{"epoch": 1}], "run": {}})
+    checkpoint.save_training(path, parts(model, optimizer), {"history": [{"epoch": 1}], "run": {}})
     return path, model, optimizer
 
 
@@ -76,16 +82,16 @@ def test_saving_what_was_loaded_gives_the_same_file(saved):
     path, _, _ = saved
     before = path.read_bytes()
     model, optimizer = trained(seed=9)
-    info = checkpoint.load_training(path, model, optimizer, None)
+    info = checkpoint.load_training(path, parts(model, optimizer))
     kept = {k: info[k] for k in ("history", "run")}
-    checkpoint.save_training(path, model, optimizer, None, kept)
+    checkpoint.save_training(path, parts(model, optimizer), kept)
     assert path.read_bytes() == before
 
 
 def test_weights_and_moments_come_back(saved):
     path, model, optimizer = saved
     other, restored = trained(seed=9, steps=1)
-    checkpoint.load_training(path, other, restored, None)
+    checkpoint.load_training(path, parts(other, restored))
     for a, b in zip(model.parameters(), other.parameters(), strict=True):
         assert torch.equal(a, b)
         for key in ("step", "exp_avg", "exp_avg_sq"):
@@ -96,7 +102,7 @@ def test_all_random_generators_go_on_where_they_were(tmp_path):
     model, optimizer = trained()
     random.gauss(0, 1)  # leaves a second number waiting, and so does NumPy's
     np.random.normal()
-    checkpoint.save_training(tmp_path / "x", model, optimizer, None, {})
+    checkpoint.save_training(tmp_path / "x", parts(model, optimizer), {})
 
     def draw():
         drawn = [random.random(), random.gauss(0, 1), np.random.normal(), np.random.rand()]
@@ -104,7 +110,7 @@ def test_all_random_generators_go_on_where_they_were(tmp_path):
 
     expected = draw()
     draw()
-    checkpoint.load_training(tmp_path / "x", model, optimizer, None)
+    checkpoint.load_training(tmp_path / "x", parts(model, optimizer))
     assert draw() == expected
 
 
@@ -132,21 +138,21 @@ def test_a_schedule_goes_on_where_it_was(tmp_path, kind):
     model, optimizer = trained()
     scheduler = schedules()[kind](optimizer)
     rates(optimizer, scheduler, 15)
-    checkpoint.save_training(tmp_path / "x", model, optimizer, scheduler, {})
+    checkpoint.save_training(tmp_path / "x", parts(model, optimizer, scheduler), {})
     expected = rates(optimizer, scheduler, 20)
 
     model, optimizer = trained()
     scheduler = schedules()[kind](optimizer)
-    checkpoint.load_training(tmp_path / "x", model, optimizer, scheduler)
+    checkpoint.load_training(tmp_path / "x", parts(model, optimizer, scheduler))
     assert rates(optimizer, scheduler, 20) == expected
 
 
 def test_settings_changed_during_training_come_back(saved, tmp_path):
     path, model, optimizer = saved
     optimizer.param_groups[0]["lr"] = 0.0625
-    checkpoint.save_training(path, model, optimizer, None, {})
+    checkpoint.save_training(path, parts(model, optimizer), {})
     other, restored = trained(seed=9)
-    checkpoint.load_training(path, other, restored, None)
+    checkpoint.load_training(path, parts(other, restored))
     assert restored.param_groups[0]["lr"] == 0.0625
     assert restored.param_groups[0]["betas"] == (0.9, 0.999)
 
@@ -173,7 +179,7 @@ def test_a_newer_format_is_refused(saved):
     with pytest.raises(CourseError, match=message):
         checkpoint.load(path)
     with pytest.raises(CourseError, match=message):
-        checkpoint.load_training(path, model, optimizer, None)
+        checkpoint.load_training(path, parts(model, optimizer))
 
 
 def test_every_truncation_is_refused(saved):
@@ -226,7 +232,7 @@ def test_weights_of_another_architecture_are_refused(saved, other):
     before = [p.clone() for p in other.parameters()]
     optimizer = torch.optim.Adam(other.parameters(), fused=True)
     with pytest.raises(CourseError, match=rf"another architecture than {type(other).__name__}"):
-        checkpoint.load_training(path, other, optimizer, None)
+        checkpoint.load_training(path, parts(other, optimizer))
     assert all(torch.equal(a, b) for a, b in zip(other.parameters(), before, strict=True))
 
 
@@ -234,7 +240,7 @@ def test_finished_weights_are_no_training_state(tmp_path):
     model, optimizer = trained()
     checkpoint.save(tmp_path / "x", model.state_dict(), {"model": "Autoencoder"})
     with pytest.raises(CourseError, match="no training state"):
-        checkpoint.load_training(tmp_path / "x", model, optimizer, None)
+        checkpoint.load_training(tmp_path / "x", parts(model, optimizer))
 
 
 def test_another_optimizer_is_refused(saved):
@@ -242,7 +248,7 @@ def test_another_optimizer_is_refused(saved):
     encoder, decoder = model.encoder.parameters(), model.decoder.parameters()
     two_groups = torch.optim.Adam([{"params": encoder}, {"params": decoder}])
     with pytest.raises(CourseError, match="another optimizer"):
-        checkpoint.load_training(path, model, two_groups, None)
+        checkpoint.load_training(path, parts(model, two_groups))
 
 
 def test_a_checkpoint_cannot_run_code(tmp_path):
@@ -274,7 +280,7 @@ def test_a_disk_that_fills_while_writing_leaves_the_old_file(saved, full_disk):
         full_disk(after=10_000),
         pytest.raises(CourseError, match=r"cannot write.*free some space"),
     ):
-        checkpoint.save_training(path, model, optimizer, None, {"history": []})
+        checkpoint.save_training(path, parts(model, optimizer), {"history": []})
     assert path.read_bytes() == before
     assert leftovers(path.parent, path.name) == []
 
@@ -290,7 +296,7 @@ def test_a_failure_in_the_middle_of_writing_leaves_the_old_file(saved, monkeypat
 
     monkeypatch.setattr("safetensors.torch.save_file", half)
     with pytest.raises(failure):
-        checkpoint.save_training(path, model, optimizer, None, {"history": []})
+        checkpoint.save_training(path, parts(model, optimizer), {"history": []})
     assert path.read_bytes() == before
     assert leftovers(path.parent, path.name) == []
 
@@ -302,7 +308,7 @@ def test_the_file_is_whole_on_disk_before_it_takes_its_name(saved, monkeypatch):
     real_sync, real_replace = os.fsync, os.replace
     monkeypatch.setattr(os, "fsync", lambda fd: (events.append("fsync"), real_sync(fd)))
     monkeypatch.setattr(os, "replace", lambda a, b: (events.append("replace"), real_replace(a, b)))
-    checkpoint.save_training(path, model, optimizer, None, {})
+    checkpoint.save_training(path, parts(model, optimizer), {})
     assert events == ["fsync", "replace"]
 
 

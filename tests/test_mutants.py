@@ -8,10 +8,10 @@ MUTANTS = mutants.load()
 SLIP = mutants.Mutant(
     id="slip",
     says="bytes divided by 256",
-    file="course_utils/data/batches.py",
+    file="course_utils/data/loader.py",
     old="div_(255)",
     new="div_(256)",
-    tests=("tests/test_batches.py::test_pixels_become_floats_exactly",),
+    tests=("tests/data/test_loader.py::test_pixels_become_floats_exactly",),
 )
 
 
@@ -33,7 +33,7 @@ def test_every_named_test_exists(mutant):
 
 def test_the_list_covers_the_package():
     files = {m.file.removeprefix("course_utils/").partition("/")[0] for m in MUTANTS}
-    assert {"losses", "train.py", "data", "models", "metrics", "recipes"} <= files
+    assert {"losses", "train", "data", "models", "metrics", "recipes"} <= files
     assert {"checkpoint.py", "claims.py"} <= files
     assert len(MUTANTS) >= 100
 
@@ -70,7 +70,7 @@ def change(**fields) -> mutants.Mutant:
     ("mutant", "why"),
     [
         (change(old="nowhere to be found"), "occurs 0 times"),
-        (change(old="self"), "times in course_utils/data/batches.py"),
+        (change(old="self"), "times in course_utils/data/loader.py"),
         (change(file="course_utils/gone.py"), "there is no course_utils/gone.py"),
         (change(tests=("tests/test_gone.py",)), "there is no tests/test_gone.py"),
     ],

@@ -12,6 +12,7 @@ from course_utils import checkpoint, data, losses, recipes, runtime, train
 from course_utils.models import Autoencoder
 from course_utils.recipes import base
 from course_utils.runtime import CourseError
+from course_utils.train import one_loss
 
 
 @pytest.fixture
@@ -331,9 +332,9 @@ def test_onecycle_is_felt(recipe, tmp_path):
 def test_a_resumed_run_trains_the_missing_epochs_only(recipe, tmp_path, monkeypatch):
     interrupted(recipe, tmp_path, after=2)
     epochs = []
-    train_epoch = train.train_epoch
+    train_epoch = one_loss.train_epoch
     monkeypatch.setattr(
-        train, "train_epoch", lambda *args: epochs.append(args[-1]) or train_epoch(*args)
+        one_loss, "train_epoch", lambda *args: epochs.append(args[-1]) or train_epoch(*args)
     )
     run(recipe, out=tmp_path)
     assert epochs == [2]

@@ -20,7 +20,7 @@ import torch
 
 from course_utils import provenance, runtime
 from course_utils.data import cache, idx
-from course_utils.data.batches import Batches, as_float, batches
+from course_utils.data.loader import Batches, as_float, batches
 from course_utils.runtime import CourseError
 
 __all__ = ["Batches", "Dataset", "Split", "as_float", "batches", "fashion", "mnist"]

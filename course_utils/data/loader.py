@@ -38,6 +38,7 @@ class Batches:
         self.x, self.y = x.to(device), y.to(device)
         self.batch_size, self.seed = batch_size, seed
         self.shuffle, self.drop_last = shuffle, drop_last
+        self.device = self.x.device
         self.epoch = 0  # the pass that the next `for` loop makes
         if not len(self):
             raise CourseError(

@@ -155,18 +155,19 @@ def test_a_run_killed_very_often_ends_with_the_same_bytes(tmp_path, seed):
 RUN = ["-m", "course_utils"]
 PAUSE = """
 import signal, sys, time
-from course_utils import cli, train
+from course_utils import cli
+from course_utils.train import one_loss
 
 # children of a shell in the background are born deaf to Ctrl-C
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-def train_epoch(*arguments, whole=train.train_epoch):
+def train_epoch(*arguments, whole=one_loss.train_epoch):
     if arguments[-1] == EPOCH:
         print("paused", flush=True)
         time.sleep(600)
     return whole(*arguments)
 
-train.train_epoch = train_epoch
+one_loss.train_epoch = train_epoch
 sys.exit(cli.main())
 """
 

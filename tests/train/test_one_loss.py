@@ -10,6 +10,7 @@ from course_utils import checkpoint, losses, runtime, train
 from course_utils.data import batches
 from course_utils.models import Autoencoder
 from course_utils.runtime import CourseError
+from course_utils.train import numerics
 
 
 def new_model(seed=0):
@@ -204,7 +205,7 @@ def test_only_negligible_moments_are_dropped():
     moment = optimizer.state[model.encoder[1].weight]["exp_avg"]
     moment.view(-1)[:4] = torch.tensor([1e-31, -1e-35, 1e-20, -1e-12])
     before = {p: {k: v.clone() for k, v in optimizer.state[p].items()} for p in model.parameters()}
-    train.drop_negligible(optimizer)
+    numerics.drop_negligible(optimizer)
     assert moment.view(-1)[:4].tolist() == pytest.approx([0, 0, 1e-20, -1e-12], abs=0, rel=1e-6)
     for p, state in before.items():
         for key, value in state.items():

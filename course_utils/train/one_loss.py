@@ -1,0 +1,121 @@
+"""The training of everything that has one loss.
+
+It is fast for plain reasons: the data rests on the device, nothing asks the device for a number
+during a step, and the optimizer updates all parameters in one fused operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from course_utils import runtime
+from course_utils.data.loader import Batches
+from course_utils.train.loop import run_epochs
+from course_utils.train.means import RunningMeans
+from course_utils.train.numerics import drop_negligible, forget_gradients
+from course_utils.train.watch import CHECK_EVERY, refuse_lost_weights, refuse_nan
+
+LossFn = Callable[[nn.Module, torch.Tensor, torch.Tensor], dict[str, torch.Tensor]]
+
+
+def fit(
+    model: nn.Module,
+    loss_fn: LossFn,
+    train: Batches,
+    val: Batches | None = None,
+    *,
+    epochs: int,
+    optimizer: torch.optim.Optimizer,
+    scheduler=None,
+    precision: str = "float32",
+    checkpoint: Path | None = None,
+    resume: bool = False,
+    run: dict | None = None,
+    on_epoch: Callable[[dict], None] | None = None,
+    progress: bool | None = None,
+) -> list[dict]:
+    """Train `model` in place and return its history: one dict of means per epoch.
+
+    Args:
+        model: on the device of the batches, in the memory format to train in.
+        loss_fn: `loss_fn(model, x, y)` -> dict of scalars per image; "loss" is minimised.
+        train, val: batches on the device; `val` is scored after each epoch.
+        epochs: passes over `train` in all, those before a resume included.
+        optimizer, scheduler: the scheduler, if any, steps after every batch.
+        precision: "float32", or "bf16" for autocast of the forward pass.
+        checkpoint, resume, run, on_epoch, progress: as in `loop.run_epochs`.
+
+    Raises Diverged when the loss is NaN or infinite, Interrupted on Ctrl-C, CourseError when the
+    checkpoint cannot be read or written.
+    """
+
+    def one_epoch(epoch: int) -> dict[str, float]:
+        train.epoch = epoch
+        means = train_epoch(model, loss_fn, train, optimizer, scheduler, precision, epoch)
+        scores = evaluate(model, loss_fn, val) if val is not None else {}
+        return prefix(means, "train_") | prefix(scores, "val_")
+
+    parts = {"model": model, "optimizer": optimizer}
+    if scheduler is not None:
+        parts["scheduler"] = scheduler
+    return run_epochs(
+        one_epoch, parts, epochs=epochs, checkpoint=checkpoint, resume=resume, run=run,
+        on_epoch=on_epoch, progress=progress,
+    )  # fmt: skip
+
+
+def train_epoch(model, loss_fn, train, optimizer, scheduler, precision, epoch) -> dict[str, float]:
+    """Make one pass over `train`; return the means of the loss terms over its images."""
+    model.train()
+    totals = RunningMeans()
+    parameters = list(model.parameters())
+    for step, (x, y) in enumerate(train):
+        with runtime.autocast(train.device, precision):
+            terms = loss_fn(model, x, y)
+        forget_gradients(parameters)
+        terms["loss"].backward()
+        optimizer.step()
+        if scheduler is not None:
+            scheduler.step()
+        totals.add(terms, len(x))
+        if step % CHECK_EVERY == CHECK_EVERY - 1:
+            refuse_nan(totals, epoch, step)
+            drop_negligible(optimizer)
+    refuse_nan(totals, epoch, step)
+    drop_negligible(optimizer)
+    refuse_lost_weights(model, epoch)
+    return totals.result()
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, loss_fn: LossFn, batches: Batches) -> dict[str, float]:
+    """Return the mean of every loss term over all images of `batches`, in eval mode.
+
+    A loss that draws random numbers draws the same ones at every call, and those of the training
+    go on as if nothing had been evaluated.
+    """
+    was_training = model.training
+    model.eval()
+    totals = RunningMeans()
+    batches.epoch = 0
+    devices = [batches.device] if batches.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(0)
+        for x, y in batches:
+            totals.add(loss_fn(model, x, y), len(x))
+    model.train(was_training)
+    return totals.result()
+
+
+def prefix(row: dict[str, float], with_: str) -> dict[str, float]:
+    """Return the row with every name led by `with_`."""
+    return {with_ + name: value for name, value in row.items()}
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Return the number of trainable numbers in `model`."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
