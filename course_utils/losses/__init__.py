@@ -25,6 +25,7 @@ from course_utils.losses.elbo import (
 )
 from course_utils.losses.gradients import ESTIMATORS, gradients_of_mu
 from course_utils.losses.iwae import iwae_loss
+from course_utils.losses.labels import one_against_rest, smoothed_classification
 from course_utils.losses.objective import Objective
 from course_utils.losses.pixels import bernoulli_nll, gaussian_nll, nll_of_each, squared_error
 
@@ -33,5 +34,6 @@ __all__ = [
     "conditional_negative_elbo", "conditional_reconstruction", "cross_entropy_reconstruction",
     "distortion", "elbo_terms", "gaussian_nll", "gradients_of_mu", "iwae_loss", "kl_per_unit",
     "kl_standard_normal", "masked_reconstruction", "negative_elbo", "nll_of_each",
-    "reconstruction", "reconstruction_pm1", "shifted", "sparse_reconstruction", "squared_error",
+    "one_against_rest", "reconstruction", "reconstruction_pm1", "shifted",
+    "smoothed_classification", "sparse_reconstruction", "squared_error",
 ]  # fmt: skip

@@ -8,6 +8,12 @@ Images are (N, C, H, W), uint8 or float in [0, 1]; features and codes are (N, D)
 uint8 always means pixels, and is divided by 255. Wrong input raises CourseError.
 """
 
+from course_utils.metrics.calibration import (
+    expected_calibration_error,
+    monte_carlo_probabilities,
+    negative_log_likelihood,
+    reliability,
+)
 from course_utils.metrics.distances import frechet, frechet_distance, kernel_distance
 from course_utils.metrics.features import features_of
 from course_utils.metrics.labels import label_accuracy, label_bounds, read, shared_by_rows
@@ -32,6 +38,7 @@ from course_utils.metrics.sharpness import sharpness
 __all__ = [
     "bernoulli_log_likelihood",
     "classification_accuracy_score",
+    "expected_calibration_error",
     "features_of",
     "frechet",
     "frechet_distance",
@@ -44,10 +51,13 @@ __all__ = [
     "log_likelihood",
     "log_weights",
     "memorisation",
+    "monte_carlo_probabilities",
     "nearest_neighbours",
+    "negative_log_likelihood",
     "pca",
     "precision_recall",
     "read",
+    "reliability",
     "same_class_closeness",
     "sample_scores",
     "shared_by_rows",

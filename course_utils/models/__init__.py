@@ -4,9 +4,11 @@ from course_utils.models.autoencoder import Autoencoder
 from course_utils.models.classifier import Classifier
 from course_utils.models.conditional import ConditionalAutoencoder, ConditionalVAE
 from course_utils.models.conv_vae import ConvVAE
+from course_utils.models.mlp import MLP
 from course_utils.models.vae import VAE
 
 __all__ = [
+    "MLP",
     "VAE",
     "Autoencoder",
     "Classifier",
