@@ -27,7 +27,7 @@ from tqdm.auto import tqdm
 
 from course_utils import data, recipes, runtime, train
 from course_utils.data import idx
-from course_utils.recipes.base import make_optimizer, make_schedule
+from course_utils.recipes.recipe import make_optimizer, make_schedule
 from course_utils.runtime import CourseError
 
 ROUNDS = 5  # epochs of each loop that are timed, after one to warm up

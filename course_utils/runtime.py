@@ -64,6 +64,17 @@ def profile(name: str | None = None) -> str:
     return chosen
 
 
+def whole_number(value: object, what: str, least: int, most: int | None = None) -> int:
+    """Return `value` when it is a whole number within the bounds (both included).
+
+    Raises CourseError for anything else, "3" and True among it.
+    """
+    if type(value) is int and least <= value and (most is None or value <= most):
+        return value
+    bounds = f"{least:,} or more" if most is None else f"from {least:,} to {most:,}"
+    raise CourseError(f"{what} is {value!r}; it must be a whole number, {bounds}")
+
+
 def device(name: str | None = None) -> torch.device:
     """Return the torch device `name`, else COURSE_DEVICE, else the best that this machine has.
 

@@ -1,24 +1,21 @@
-"""The named runs of the book, one file per chapter.
+"""The named recipes of the book, one file per chapter: what is trained, on what, and how.
 
-    run = recipes.run("ae", seed=3)     # loads, resumes or trains
-    run.model, run.history, run.metrics["test_sse"]
-
-A run is a folder, named by a hash of everything it depends on. So a notebook shows how a model is
-trained and never trains again what is already there.
+    recipe = recipes.get("ae")
+    run = recipes.run("ae", seed=3)     # loads, resumes or trains: see `course_utils.runs`
 """
 
 from __future__ import annotations
 
 from course_utils.recipes import ae, cvae, referee, vae
-from course_utils.recipes.base import Recipe, Run, Settings, load, seeds, train_recipe
-from course_utils.recipes.measured import measured
+from course_utils.recipes.recipe import Recipe, Settings
 from course_utils.runtime import CourseError
 
-__all__ = ["Recipe", "Run", "Settings", "get", "load", "measured", "names", "run", "run_seeds"]
+__all__ = ["Recipe", "Settings", "get", "names"]
 
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe for recipe in [*ae.RECIPES, *vae.RECIPES, *cvae.RECIPES, *referee.RECIPES]
 }
+OF_RUNS = ("Run", "load", "measured", "run", "run_seeds")  # chapters call them by recipes.NAME
 
 
 def names() -> list[str]:
@@ -33,21 +30,10 @@ def get(name: str) -> Recipe:
     return RECIPES[name]
 
 
-def run(name: str, seed: int = 0, **options) -> Run:
-    """Return the finished run of a recipe: loaded, resumed, or trained.
+def __getattr__(name: str):
+    """Return what `course_utils.runs` has under these names; it stands above the recipes."""
+    if name not in OF_RUNS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from course_utils import runs
 
-    Args:
-        name: of the recipe.
-        seed: of weights, batch order and noise.
-        options: profile, device, out, resume, progress: see `base.train_recipe`.
-
-    Raises CourseError for an unknown recipe and whatever stops a training.
-    """
-    return train_recipe(get(name), seed, **options)
-
-
-def run_seeds(name: str, n: int | None = None, **options) -> list[Run]:
-    """Return runs of a recipe over seeds 0 to n-1; where `n` is None the profile decides."""
-    recipe = get(name)
-    count = n or seeds(recipe, options.get("profile"))
-    return [train_recipe(recipe, seed, **options) for seed in range(count)]
+    return getattr(runs, name)

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from course_utils import losses
 from course_utils.data.slant import by_slant
 from course_utils.models import VAE, ConditionalAutoencoder, ConditionalVAE
-from course_utils.recipes.base import Recipe, Settings
+from course_utils.recipes.recipe import Recipe, Settings
 from course_utils.recipes.vae import few
 
-FULL = Settings(epochs=25, batch_size=128, lr=2e-3, seeds=3, schedule="onecycle")
-ONCE = replace(FULL, seeds=1)
+FULL = Settings(epochs=25, batch_size=128, lr=2e-3, schedule="onecycle")
 QUICK = Settings(epochs=3, batch_size=50, lr=5e-3)
 DIGITS = few(1_500)
 
 
-def _cvae(name: str, says: str, full: Settings = FULL, **rest) -> Recipe:
-    """Return the recipe of a conditional VAE 784-400-200-10."""
+def _cvae(name: str, says: str, **rest) -> Recipe:
+    """Return the recipe of a conditional VAE 784-400-200-10: three seeds, unless `rest` says."""
     return Recipe(name, says, ConditionalVAE, rest.pop("model_args"),
-                  losses.conditional_negative_elbo, full, QUICK,
-                  data=rest.pop("data", DIGITS), **rest)  # fmt: skip
+                  losses.conditional_negative_elbo, FULL, QUICK,
+                  **({"data": DIGITS, "seeds": 3} | rest))  # fmt: skip
 
 
 RECIPES = [
     Recipe("cae", "784-400-200-10, plain; the decoder is told the digit", ConditionalAutoencoder,
-           {"condition": "decoder"}, losses.conditional_reconstruction, ONCE, QUICK, data=DIGITS),
+           {"condition": "decoder"}, losses.conditional_reconstruction, FULL, QUICK, data=DIGITS),
     Recipe("vae_10", "784-400-200-10, variational; nobody is told anything", VAE,
-           {"widths": (400, 200), "code_dim": 10}, losses.negative_elbo, FULL, QUICK, data=DIGITS),
+           {"widths": (400, 200), "code_dim": 10}, losses.negative_elbo, FULL, QUICK, data=DIGITS,
+           seeds=3),
     _cvae("cvae_code", "784-400-200-10, variational; the digit is joined to the code",
           model_args={"condition": "code"}),
     _cvae("cvae_decoder", "the same with the digit fed to every layer of the decoder",
@@ -35,5 +33,5 @@ RECIPES = [
     _cvae("cvae_both", "the same with the digit fed to every layer of decoder and encoder",
           model_args={"condition": "both"}),
     _cvae("cvae_slant", "the decoder is told in which quarter the slant lies, and not the digit",
-          ONCE, model_args={"condition": "decoder", "n_classes": 4}, data=few(1_500, by_slant)),
+          model_args={"condition": "decoder", "n_classes": 4}, data=few(1_500, by_slant), seeds=1),
 ]  # fmt: skip

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from course_utils import checkpoint, losses
 from course_utils.models import Classifier
-from course_utils.recipes.base import Recipe, Settings
+from course_utils.recipes.recipe import Recipe, Settings
 from course_utils.recipes.vae import few
 from course_utils.runtime import CourseError
 
