@@ -154,12 +154,12 @@ def train(
 def run_folder(recipe: str, seed: int, profile: str | None, out: Path | None = None) -> Path:
     """Return the folder of a run, finished or not; raise CourseError for an unknown recipe."""
     from course_utils import recipes
-    from course_utils.recipes import base
+    from course_utils.runs import describe, folder
 
     found, profile = recipes.get(recipe), runtime.profile(profile)
     if out:
         return out
-    return base.home(base.describe(found, seed, profile, found.data(profile=profile)))
+    return folder.home(describe(found, seed, profile, found.data(profile=profile)))
 
 
 def announce(folder: Path, finished: bool, resume: bool) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from course_utils import data, train
-from course_utils.recipes import load
+from course_utils import data
+from course_utils.runs import load
 
 TOLERANCE = 1e-3  # another machine sums in another order; a wrong file is much further off
 SCORED_AT_ONCE = 1000  # images
@@ -44,7 +44,7 @@ def score_again(folder: Path, split: str, device: torch.device) -> Score:
     run = load(folder)
     dataset = run.recipe.data(profile=run.profile)
     batches = data.batches(getattr(dataset, split), SCORED_AT_ONCE, device)
-    now = train.evaluate(run.model.to(device), run.recipe.loss_fn, batches)
+    now = run.recipe.score(run.recipe, run.model.to(device), batches)
     nothing = float("nan")
     rows = [(name, now[name], run.metrics.get(f"{split}_{name}", nothing)) for name in now]
     title = f"{run.recipe.name}, {run.profile}, seed {run.seed}: {split} of {dataset}"

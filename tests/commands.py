@@ -13,7 +13,6 @@ from typer.testing import CliRunner
 
 from course_utils import cli, data, recipes
 from course_utils.data import idx
-from course_utils.recipes import base
 
 
 def course(*words):
@@ -47,7 +46,7 @@ def dataset(profile=None, name="drawn digits") -> data.Dataset:
 
 def tiny_recipe(**changes) -> recipes.Recipe:
     """Return a recipe that trains in a fraction of a second."""
-    settings = base.Settings(epochs=3, batch_size=100, lr=3e-3)
+    settings = recipes.Settings(epochs=3, batch_size=100, lr=3e-3)
     small = {"name": "tiny", "model_args": {"widths": (16,), "output": "tanh"}, "data": dataset}
     return replace(recipes.get("ae"), **(small | {"quick": settings, "full": settings} | changes))
 

@@ -9,7 +9,6 @@ from torch import nn
 
 from course_tools import bench
 from course_utils import data, recipes, runtime
-from course_utils.recipes import base
 from course_utils.runtime import CourseError
 
 CPU = torch.device("cpu")
@@ -96,7 +95,9 @@ def test_what_a_loss_draws_at_random_is_the_same_for_both(small):
 
 
 def test_schedules_and_adamw_are_followed_by_both(small):
-    settings = base.Settings(3, 100, 3e-3, optimizer="adamw", weight_decay=0.1, schedule="onecycle")
+    settings = recipes.Settings(
+        3, 100, 3e-3, optimizer="adamw", weight_decay=0.1, schedule="onecycle"
+    )
     games = contest(tiny_recipe(quick=settings))
     games.round(0)
     games.round(1)
@@ -105,7 +106,7 @@ def test_schedules_and_adamw_are_followed_by_both(small):
 
 
 def test_a_contest_may_last_longer_than_the_recipe(small, monkeypatch):
-    one = base.Settings(epochs=1, batch_size=100, lr=3e-3, schedule="onecycle")
+    one = recipes.Settings(epochs=1, batch_size=100, lr=3e-3, schedule="onecycle")
     monkeypatch.setitem(recipes.RECIPES, "tiny", tiny_recipe(quick=one))
     assert bench.measure("tiny", rounds=2, images=200, progress=False)["timed_epochs"] == 2
 

@@ -1,7 +1,7 @@
 """The named recipes of the book, one file per chapter: what is trained, on what, and how.
 
-    recipe = recipes.get("ae")
-    run = recipes.run("ae", seed=3)     # loads, resumes or trains: see `course_utils.runs`
+recipe = recipes.get("ae")
+run = recipes.run("ae", seed=3)     # loads, resumes or trains: see `course_utils.runs`
 """
 
 from __future__ import annotations

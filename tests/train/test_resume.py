@@ -18,8 +18,7 @@ import time
 import pytest
 from tqdm.auto import tqdm
 
-from course_utils import checkpoint, data, recipes
-from course_utils.recipes import base
+from course_utils import checkpoint, data, recipes, runs
 
 EPOCHS = 12
 KEPT = ["history.csv", "run.json", "weights.safetensors"]
@@ -38,7 +37,7 @@ def small(schedule="constant"):
         val=digits.val.head(50),
         test=digits.test.head(50),
     )
-    settings = base.Settings(epochs=EPOCHS, batch_size=64, lr=3e-3, schedule=schedule)
+    settings = recipes.Settings(epochs=EPOCHS, batch_size=64, lr=3e-3, schedule=schedule)
     return dataclasses.replace(recipes.get("ae"), quick=settings, data=lambda profile=None: parts)
 
 
@@ -50,7 +49,7 @@ def train_small(out, schedule):
     """
     tqdm.set_lock(threading.RLock())
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
-        base.train_recipe(small(schedule), seed=1, out=out, progress=False, device="cpu")
+        runs.run(small(schedule), seed=1, out=out, progress=False, device="cpu")
 
 
 def start(out, schedule):

@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from course_utils import checkpoint, data, losses, recipes, runtime, train
+from course_utils import runs as course_runs
 from course_utils.models import Autoencoder
-from course_utils.recipes import base
+from course_utils.recipes.recipe import make_optimizer, make_schedule
+from course_utils.runs.identity import key as key_of
 from course_utils.runtime import CourseError
 from course_utils.train import one_loss
 
@@ -23,14 +25,14 @@ def recipe(digits):
     return replace(
         recipes.get("ae"),
         model_args={"widths": (16,), "output": "tanh"},
-        quick=base.Settings(epochs=3, batch_size=128, lr=3e-3),
+        quick=recipes.Settings(epochs=3, batch_size=128, lr=3e-3),
         data=lambda profile=None: small,
     )
 
 
 def run(recipe, **options):
     """Train or load the recipe without a progress bar."""
-    return base.train_recipe(recipe, progress=False, **options)
+    return course_runs.run(recipe, progress=False, **options)
 
 
 def never(*args, **options):
@@ -62,13 +64,12 @@ def test_every_recipe_can_take_a_step(name):
     assert terms["loss"].isfinite()
     terms["loss"].backward()
     for settings in (recipe.quick, recipe.full):
-        optimizer = base.make_optimizer(model, settings)
+        optimizer = make_optimizer(model, settings)
         optimizer.step()
-        schedule = base.make_schedule(optimizer, settings, 10)
+        schedule = make_schedule(optimizer, settings, 10)
         assert (schedule is None) == (settings.schedule == "constant")
-        runtime.autocast(torch.device("cpu"), settings.precision)
     assert recipe.quick.epochs <= recipe.full.epochs and recipe.says
-    json.dumps(base.describe(recipe, 0, "quick", dataset))
+    json.dumps(course_runs.describe(recipe, 0, "quick", dataset))
 
 
 # ----------------------------------------------------------------------------------- a finished run
@@ -152,7 +153,7 @@ def test_run_seeds(recipe, runs, monkeypatch):
     monkeypatch.setitem(recipes.RECIPES, "ae", recipe)
     made = recipes.run_seeds("ae", 2, progress=False)
     assert [r.seed for r in made] == [0, 1] and made[0].path != made[1].path
-    assert len(recipes.run_seeds("ae", progress=False)) == recipe.quick.seeds
+    assert len(recipes.run_seeds("ae", progress=False)) == recipe.seeds_in() == 1
 
 
 # --------------------------------------------------------------------------- what a run is known by
@@ -177,7 +178,7 @@ def changes(recipe):
 
 def key(recipe, seed=0) -> str:
     """Return the hash of a run of the recipe."""
-    return base.key(base.describe(recipe, seed, "quick", recipe.data()))
+    return key_of(course_runs.describe(recipe, seed, "quick", recipe.data()))
 
 
 def test_whatever_changes_the_result_changes_the_key(recipe):
@@ -187,7 +188,7 @@ def test_whatever_changes_the_result_changes_the_key(recipe):
 
 def test_what_changes_no_result_does_not(recipe):
     same = replace(recipe, says="another sentence", full=replace(recipe.full, epochs=1),
-                   quick=replace(recipe.quick, seeds=9))  # fmt: skip
+                   seeds=9)  # fmt: skip
     assert key(same) == key(recipe)
 
 
@@ -343,7 +344,7 @@ def test_a_resumed_run_trains_the_missing_epochs_only(recipe, tmp_path, monkeypa
 def test_without_resume_a_checkpoint_is_ignored(recipe, tmp_path):
     whole = run(recipe, out=tmp_path / "whole")
     interrupted(recipe, tmp_path / "cut", after=1)
-    afresh = base.train_recipe(recipe, out=tmp_path / "cut", resume=False, progress=False)
+    afresh = course_runs.run(recipe, out=tmp_path / "cut", resume=False, progress=False)
     assert weights(afresh) == weights(whole) and len(afresh.history) == 3
 
 

@@ -8,8 +8,8 @@ import pytest
 from commands import tiny_recipe
 
 from course_utils import recipes
-from course_utils.recipes import base, measured
-from course_utils.recipes.measured import FILE
+from course_utils.runs import measured
+from course_utils.runs.numbers import FILE
 from course_utils.runtime import CourseError
 
 
@@ -136,5 +136,5 @@ def test_a_run_is_loaded_as_ever_with_its_measurements(runs, monkeypatch):
     again = recipes.run("tiny", progress=False)
     assert again.metrics == made.metrics
     assert measured(again, "norm", never) == measured(made, "norm", never)
-    other = base.train_recipe(recipe, seed=1, progress=False)
+    other = recipes.run(recipe, seed=1, progress=False)
     assert measured(other, "norm", lambda: 1.0) == 1.0  # of its own folder
