@@ -225,20 +225,10 @@ def write_tensors(
 
     Raises CourseError when the disk is full or the folder cannot be written.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
-    with replacing(path) as temporary:
-        try:
-            save_file(tensors, temporary, metadata=metadata)
-        except SafetensorError as error:  # it wraps what the system says in its own error
-            raise OSError(system_error(error), str(error)) from None
-
-
-def system_error(error: Exception) -> int:
-    """Return the number that stands in "... (os error 28)", as Rust's libraries write it."""
-    found = re.search(r"os error (\d+)", str(error))
-    return int(found[1]) if found else 0
+    # not save_file: killed, it leaves a file whose name nobody could tell from the user's own
+    write_atomically(path, save(tensors, metadata))
 
 
 @contextlib.contextmanager

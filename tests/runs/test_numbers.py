@@ -9,7 +9,7 @@ from commands import tiny_recipe
 
 from course_utils import recipes
 from course_utils.runs import measured
-from course_utils.runs.numbers import FILE
+from course_utils.runs.folder import MEASURED
 from course_utils.runtime import CourseError
 
 
@@ -31,7 +31,7 @@ def interrupted():
 
 def content(run) -> str:
     """Return what the file beside the run holds."""
-    return (run.path / FILE).read_text()
+    return (run.path / MEASURED).read_text()
 
 
 def test_a_number_is_measured_once(run):
@@ -78,7 +78,7 @@ def test_other_weights_are_measured_anew(run):
 
 def test_without_the_file_it_is_measured_again(run):
     measured(run, "a", lambda: 1.0)
-    (run.path / FILE).unlink()
+    (run.path / MEASURED).unlink()
     assert measured(run, "a", lambda: 2.0) == 2.0
 
 
@@ -89,10 +89,10 @@ def test_without_the_file_it_is_measured_again(run):
      b'{"weights_sha256": "%s", "values": 3}' % (b"a" * 64)],
 )  # fmt: skip
 def test_a_damaged_file_is_named_and_left_alone(run, damaged):
-    (run.path / FILE).write_bytes(damaged)
+    (run.path / MEASURED).write_bytes(damaged)
     with pytest.raises(CourseError, match=r"measured\.json cannot be read .*delete it to measure"):
         measured(run, "a", never)
-    assert (run.path / FILE).read_bytes() == damaged
+    assert (run.path / MEASURED).read_bytes() == damaged
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -115,7 +115,7 @@ def test_a_measurement_that_fails_leaves_the_file_as_it_was(run):
     with pytest.raises(KeyboardInterrupt):
         measured(run, "b", interrupted)
     assert content(run) == before
-    assert [p.name for p in run.path.iterdir()] == [FILE]
+    assert [p.name for p in run.path.iterdir()] == [MEASURED]
 
 
 def test_a_full_disk_leaves_the_file_as_it_was(run, full_disk):
@@ -124,7 +124,7 @@ def test_a_full_disk_leaves_the_file_as_it_was(run, full_disk):
     with full_disk(after=40), pytest.raises(CourseError, match=r"cannot write to .*measured\.json"):
         measured(run, "b", lambda: 2.0)
     assert content(run) == before
-    assert [p.name for p in run.path.iterdir()] == [FILE]
+    assert [p.name for p in run.path.iterdir()] == [MEASURED]
     assert measured(run, "b", lambda: 2.0) == 2.0
 
 

@@ -102,7 +102,7 @@ def check_kills(tmp_path, kills, schedule, seed):
     """Compare a run that was killed many times with one that was not, byte by byte."""
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     cut.mkdir()
-    for name in (".checkpoint.safetensors.1.tmp", ".tmpA1b2C3"):
+    for name in (".checkpoint.safetensors.1.tmp", ".weights.safetensors.2.tmp"):
         (cut / name).write_bytes(b"what a kill in mid-writing leaves")
     kept = kill_repeatedly(cut, kills, schedule, random.Random(seed))
     assert kept == sorted(kept) and len(set(kept) - {0, EPOCHS}) > 1, kept
