@@ -1,4 +1,4 @@
-"""How a run comes to be: loaded where it is finished, resumed where it was interrupted, else made."""
+"""How a run comes to be: loaded where it is finished, resumed where interrupted, or trained."""
 
 from __future__ import annotations
 
