@@ -3,6 +3,7 @@
 from course_utils.models.autoencoder import Autoencoder
 from course_utils.models.classifier import Classifier
 from course_utils.models.conditional import ConditionalAutoencoder, ConditionalVAE
+from course_utils.models.conv_autoencoder import ConvAutoencoder, DeepConvAutoencoder
 from course_utils.models.conv_vae import ConvVAE
 from course_utils.models.mlp import MLP
 from course_utils.models.vae import VAE
@@ -14,5 +15,7 @@ __all__ = [
     "Classifier",
     "ConditionalAutoencoder",
     "ConditionalVAE",
+    "ConvAutoencoder",
     "ConvVAE",
+    "DeepConvAutoencoder",
 ]

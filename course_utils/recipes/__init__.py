@@ -6,14 +6,21 @@ run = recipes.run("ae", seed=3)     # loads, resumes or trains: see `course_util
 
 from __future__ import annotations
 
-from course_utils.recipes import ae, cvae, referee, vae
+from course_utils.recipes import ae, conv, cvae, referee, vae
 from course_utils.recipes.recipe import Recipe, Settings
 from course_utils.runtime import CourseError
 
 __all__ = ["Recipe", "Settings", "get", "names"]
 
 RECIPES: dict[str, Recipe] = {
-    recipe.name: recipe for recipe in [*ae.RECIPES, *vae.RECIPES, *cvae.RECIPES, *referee.RECIPES]
+    recipe.name: recipe
+    for recipe in [
+        *ae.RECIPES,
+        *conv.RECIPES,
+        *vae.RECIPES,
+        *cvae.RECIPES,
+        *referee.RECIPES,
+    ]
 }
 OF_RUNS = ("Run", "load", "measured", "run", "run_seeds")  # chapters call them by recipes.NAME
 

@@ -1,0 +1,71 @@
+"""Chapter 02: convolutional autoencoders, a tutorial's and what one change after another makes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from course_utils import losses
+from course_utils.models import Autoencoder, ConvAutoencoder, DeepConvAutoencoder
+from course_utils.recipes.recipe import Recipe, Settings
+
+# Source 000's settings; its quick version keeps the rate constant too.
+TUTORIAL = Settings(epochs=40, batch_size=128, lr=1e-3, weight_decay=1e-5)
+TUTORIAL_QUICK = replace(TUTORIAL, epochs=2, lr=3e-3)
+
+# The rate rises and falls once over the run.
+CYCLE = Settings(epochs=40, batch_size=128, lr=1e-2, schedule="onecycle")
+QUICK = replace(CYCLE, epochs=2, lr=5e-3)
+
+# For the deeper networks; on a processor without bf16 use the quick profile.
+DEEP = Settings(epochs=20, batch_size=256, lr=4e-3, optimizer="adamw", weight_decay=0.01,
+                schedule="onecycle", precision="bf16")  # fmt: skip
+LONG = replace(DEEP, epochs=60)
+DEEP_QUICK = replace(DEEP, epochs=1, precision="float32")
+
+WIDE = (128, 64)
+SMALL = (8, 16, 32)
+
+
+def _changed(name: str, says: str, full: Settings = CYCLE, seeds: int = 3, **args) -> Recipe:
+    """Return a recipe for the tutorial's network with some changes, on its loss."""
+    return Recipe(name, says, ConvAutoencoder, args, losses.reconstruction_pm1, full, QUICK,
+                  seeds=seeds)  # fmt: skip
+
+
+def _deep(name: str, says: str, full: Settings = DEEP, masked: float = 0.0, **args) -> Recipe:
+    """Return a recipe for the deep network, trained on images with or without gaps."""
+    loss = {"loss": losses.reconstruction}
+    if masked:
+        loss = {"loss": losses.masked_reconstruction, "loss_args": {"masked": masked}}
+    return Recipe(
+        name, says, DeepConvAutoencoder, args, full=full, quick=DEEP_QUICK, seeds=3, **loss
+    )
+
+
+RECIPES = [
+    Recipe("conv_source", "5,729 numbers, code 8 x 2 x 2, weight decay, as source 000",
+           ConvAutoencoder, {}, losses.reconstruction_pm1, TUTORIAL, TUTORIAL_QUICK, seeds=5),
+    Recipe("conv_source_no_decay", "the network `conv_source` without weight decay",
+           ConvAutoencoder, {}, losses.reconstruction_pm1, replace(TUTORIAL, weight_decay=0.0),
+           replace(TUTORIAL_QUICK, weight_decay=0.0), seeds=5),
+    Recipe("conv_mlp_32", "784-128-64-32, fully connected, with the training of `conv_source`",
+           Autoencoder, {"widths": (128, 64), "code_dim": 32, "output": "tanh"},
+           losses.reconstruction_pm1, TUTORIAL, TUTORIAL_QUICK, seeds=3),
+    _changed("conv_cycle", "the network `conv_source`, its learning rate rises and falls once"),
+    _changed("conv_overlap", "and the last layer's kernels overlap", overlap=True),
+    _changed("conv_wide", "and 128 and 64 channels, not 16 and 8", replace(CYCLE, lr=3e-3),
+             channels=WIDE, overlap=True),
+    _changed("conv_linear", "and a linear layer makes the 32 numbers", replace(CYCLE, lr=3e-3),
+             channels=WIDE, overlap=True, linear_code=True),
+    _changed("conv_norm", "and batch normalisation", replace(CYCLE, lr=3e-3),
+             channels=WIDE, overlap=True, linear_code=True, norm=True),
+    _deep("conv_deep", "28-14-7 by overlapping kernels, residual blocks, 32 numbers", blocks=1),
+    _deep("conv_gaps", "the network `conv_deep`, trained on images with gaps",
+          masked=0.1, blocks=1),
+    _deep("conv_best", "the network `conv_deep`, trained longer on images with gaps",
+          LONG, masked=0.1, blocks=1),
+    _deep("conv_resize", "the network `conv_deep`, upsampled by repeating pixels",
+          blocks=1, upsampling="resize"),
+    _deep("conv_small", "a small relative of `conv_best`, for pages and phones",
+          masked=0.1, widths=SMALL),
+]  # fmt: skip
