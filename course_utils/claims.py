@@ -1,7 +1,7 @@
 """Claims: statements about results that are measured, recorded and judged, never typed.
 
-The statements are in book/claims/NN.toml, what was measured in book/claims/NN.json. This module
-needs the standard library alone, so that the book can be built without torch.
+The statements are in book/claims/CHAPTER.toml, what was measured in book/claims/CHAPTER.json. This
+module needs the standard library alone, so that the book can be built without torch.
 """
 
 from __future__ import annotations
@@ -14,15 +14,23 @@ import re
 import statistics
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 
-from course_utils import runtime
+from course_utils import provenance, runtime
 from course_utils.runtime import CourseError
 
 NUMBER = r"-?\d+(?:\.\d+)?(?:e-?\d+)?"
 ONE_SIDED = re.compile(rf"(<|<=|>|>=) ({NUMBER})")
 BETWEEN = re.compile(rf"({NUMBER}) \.\. ({NUMBER})")
+# what a claim may be about; the last two are made, not loaded: they are there in every process
+DATA = ("mnist", "fashion-mnist", "lfw", "drawn faces", "photographs", "points", "none")
+MADE = {"points": "points", "none": "no data"}
+WORDS = {  # of the fields with a fixed choice
+    "judged": ("always", "full"),
+    "kind": ("claim", "goal", "expectation"),
+    "stated": ("before", "after", None),
+}
 
 
 class ClaimMissed(AssertionError):
@@ -39,9 +47,12 @@ class Claim:
         metric: what is measured, with its unit, on which split.
         bound: "< 161.9", ">= 0.98" or "0.1 .. 0.2".
         judged: "always", or "full" for the full profile on real data only.
-        kind: "claim" must hold; "goal" is a target that may be missed, and then says so.
+        chapter: name of the file: "01", "scoring".
         recipes: the runs that the value comes from.
-        chapter: "01", from the name of the file.
+        kind: "claim" must hold; "goal" is a target that may be missed; "expectation" is what was
+            expected and may be refuted, which then stays and is said.
+        stated: whether the bound was written down "before" or "after" the value had been seen.
+        data: what it is about: names of DATA, more than one with ", " between them.
     """
 
     id: str
@@ -52,10 +63,27 @@ class Claim:
     chapter: str
     recipes: tuple[str, ...] = ()
     kind: str = "claim"
+    stated: str | None = None
+    data: str = "mnist"
 
     def met(self, value: float) -> bool:
         """Tell whether `value` meets the bound; NaN and infinity never do."""
         return math.isfinite(value) and within(value, self.bound)
+
+    @property
+    def about(self) -> str:
+        """What lines and records call its data: "mnist", "no data"."""
+        return ", ".join(MADE.get(name, name) for name in self.data.split(", "))
+
+    def has_its_data(self) -> bool:
+        """Tell whether this process loaded the data that the claim names, and no stand-in."""
+        used = provenance.data_used()
+        named = [name for name in self.data.split(", ") if name not in MADE]
+        return all(name in used and used[name].counts for name in named)
+
+    def measured_on(self) -> str:
+        """Return on which data a value of this claim is measured in this process."""
+        return self.about if self.has_its_data() else provenance.data_in_use()
 
 
 def within(value: float, bound: str) -> bool:
@@ -96,24 +124,29 @@ def _read(path: Path) -> list[Claim]:
     """Return the claims of one file."""
     try:
         entries = tomllib.loads(path.read_text(encoding="utf-8")).get("claim", [])
-        claims = [
-            Claim(**(entry | {"chapter": path.stem, "recipes": tuple(entry.get("recipes", ()))}))
-            for entry in entries
-        ]
-    except (tomllib.TOMLDecodeError, TypeError) as error:
-        raise CourseError(f"{path}: {error}") from None
-    for claim in claims:
-        readable = ONE_SIDED.fullmatch(claim.bound) or BETWEEN.fullmatch(claim.bound)
-        if (
-            not readable
-            or claim.judged not in ("always", "full")
-            or claim.kind not in ("claim", "goal")
-        ):
-            raise CourseError(
-                f"{path}: {claim.id}: bound {claim.bound!r}, judged {claim.judged!r} or kind "
-                f"{claim.kind!r} cannot be read; see CONTRIBUTING.md"
-            )
-    return claims
+        return [_claim(entry, path.stem) for entry in entries]
+    except (tomllib.TOMLDecodeError, ValueError) as error:
+        raise CourseError(f"{path}: {error}; see CONTRIBUTING.md") from None
+
+
+def _claim(entry: dict, chapter: str) -> Claim:
+    """Return the claim that an entry states; raise ValueError naming the field that is wrong."""
+    name = entry.get("id", "a claim without id")
+    known = {field.name: field.default is MISSING for field in fields(Claim)}
+    if unknown := sorted(set(entry) - set(known) | {"chapter"} & set(entry)):
+        raise ValueError(f"{name}: the field {unknown[0]!r} is unknown")
+    entry = entry | {"chapter": chapter, "recipes": tuple(entry.get("recipes", ()))}
+    if missing := [field for field, needed in known.items() if needed and field not in entry]:
+        raise ValueError(f"{name}: the field {missing[0]!r} is missing")
+    claim = Claim(**entry)
+    for field, choice in WORDS.items():
+        if getattr(claim, field) not in choice:
+            raise ValueError(f"{name}: {field} is {getattr(claim, field)!r}, not one of {choice}")
+    if not (ONE_SIDED.fullmatch(claim.bound) or BETWEEN.fullmatch(claim.bound)):
+        raise ValueError(f"{name}: the bound {claim.bound!r} cannot be read")
+    if strange := [data for data in claim.data.split(", ") if data not in DATA]:
+        raise ValueError(f"{name}: data {strange[0]!r} is not one of {', '.join(DATA)}")
+    return claim
 
 
 def records(where: Path | None = None) -> dict[str, dict]:
@@ -128,7 +161,7 @@ def records(where: Path | None = None) -> dict[str, dict]:
 
 
 def judge(id: str, value: float, spread: float | None = None, n: int | None = None) -> None:
-    """Print what became of a claim: met, missed, or not judged in this profile.
+    """Print what became of a claim: met, missed, or not judged in this profile or on these data.
 
     Args:
         id: of a claim in book/claims.
@@ -136,21 +169,23 @@ def judge(id: str, value: float, spread: float | None = None, n: int | None = No
         spread: standard deviation over runs, and
         n: their number, where there was more than one.
 
-    Raises CourseError for an unknown id, ClaimMissed when a claim's bound is not met.
+    Raises CourseError for an unknown id, and for a record of a stale run; ClaimMissed when the
+    bound is not met by a claim (a goal may be missed, an expectation refuted).
     """
     claim = load().get(id)
     if claim is None:
         raise CourseError(f"claim {id!r} is not stated in {folder()}")
     value = float(value)
-    in_full = runtime.profile() == "full" and not runtime.data_in_use().startswith("drawn")
-    if claim.judged == "full" and not in_full:
+    if claim.judged == "full" and runtime.profile() != "full":
         print(f"– {id}: judged in full")
         return
-    met = claim.met(value)
+    if claim.judged == "full" and not claim.has_its_data():
+        print(f"– {id}: judged in full, on {claim.data}")
+        return
     print(line(claim, value, spread, n))
     if os.environ.get("COURSE_RECORD"):
         record(claim, value, spread, n, Path(os.environ["COURSE_RECORD"]))
-    if not met and claim.kind == "claim":
+    if not claim.met(value) and claim.kind == "claim":
         raise ClaimMissed(f"{id} is {value:.4g}, not {claim.bound}: {claim.says}")
 
 
@@ -168,7 +203,8 @@ def line(claim: Claim, value: float, spread: float | None, n: int | None) -> str
     """Return the line that `judge` prints for a claim that it judged."""
     mark = "✓" if claim.met(value) else "✗"
     runs = f" ± {spread:.2g} ({n} seeds)" if spread is not None else ""
-    where = f"({runtime.profile()}, {runtime.data_in_use()})"
+    stated = f"; stated {claim.stated}" if claim.stated else ""
+    where = f"({runtime.profile()}, {claim.measured_on()}{stated})"
     return f"{mark} {claim.id}: {value:.4g}{runs} {shown(claim.bound)} {where}"
 
 
@@ -178,7 +214,16 @@ def shown(bound: str) -> str:
 
 
 def record(claim: Claim, value: float, spread, n, where: Path) -> None:
-    """Put a judged value into the record of its chapter, below `where`."""
+    """Put a judged value into the record of its chapter, below `where`.
+
+    Raises CourseError when a run behind it is stale: the code of today would give another.
+    """
+    runs = [run for recipe in claim.recipes for run in provenance.runs_used(recipe)]
+    if stale := [run for run in runs if run.stale]:
+        raise CourseError(
+            f"{claim.id} rests on a stale run of {stale[0].recipe}, seed {stale[0].seed} "
+            f"({stale[0].stale}); nothing is recorded from it: delete it and train again"
+        )
     path = where / f"{claim.chapter}.json"
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     known[claim.id] = {
@@ -186,13 +231,31 @@ def record(claim: Claim, value: float, spread, n, where: Path) -> None:
         "spread": None if spread is None else float(f"{float(spread):.3g}"),
         "n": n,
         "profile": runtime.profile(),
-        "data": runtime.data_in_use(),
-        "device": runtime.device_label(),
-        "versions": runtime.versions(),
+        "data": claim.measured_on(),
+        **computed_on(runs),
         "date": datetime.date.today().isoformat(),
     }
     in_order = {id: known[id] for id in load() if id in known}
     runtime.write_atomically(path, json.dumps(in_order, indent=1, ensure_ascii=False) + "\n")
+
+
+def computed_on(runs: list[provenance.RunUse]) -> dict:
+    """Return device and versions of the runs behind a value; of this process where there are none.
+
+    Where runs differ, all are named: "cpu (...) and cuda (...)".
+    """
+    if not runs:
+        return {"device": provenance.device_in_use(), "versions": provenance.versions()}
+    names = dict.fromkeys(name for run in runs for name in run.versions)
+    return {
+        "device": all_of(run.device for run in runs),
+        "versions": {n: all_of(r.versions[n] for r in runs if n in r.versions) for n in names},
+    }
+
+
+def all_of(words: Iterable[str]) -> str:
+    """Return the different ones among `words`, in order, joined by "and"."""
+    return " and ".join(dict.fromkeys(words))
 
 
 @dataclass(frozen=True)
@@ -204,17 +267,17 @@ class Verdict:
 
     @property
     def state(self) -> str:
-        """Return "met", "missed" (a goal), "failed" (a claim) or "unrecorded"."""
+        """Return "met", "missed" (a goal), "refuted" (an expectation), "failed" or "unrecorded"."""
         if self.record is None:
             return "unrecorded"
         if self.claim.met(self.record["value"]):
             return "met"
-        return "missed" if self.claim.kind == "goal" else "failed"
+        return {"goal": "missed", "expectation": "refuted", "claim": "failed"}[self.claim.kind]
 
     @property
     def acceptable(self) -> bool:
         """Tell whether the claims check may pass with this verdict."""
-        return self.state in ("met", "missed")
+        return self.state in ("met", "missed", "refuted")
 
 
 def check(where: Path | None = None) -> list[Verdict]:

@@ -259,7 +259,7 @@ def claims(
         raise typer.Exit(1)
 
 
-MARKS = {"met": "✓", "missed": "○", "failed": "✗", "unrecorded": "–"}
+MARKS = {"met": "✓", "missed": "○", "refuted": "○", "failed": "✗", "unrecorded": "–"}
 
 
 def claim_line(verdict: course_claims.Verdict) -> str:
@@ -267,8 +267,8 @@ def claim_line(verdict: course_claims.Verdict) -> str:
     claim, record = verdict.claim, verdict.record
     value = "no record" if record is None else f"{record['value']:.4g}"
     bound = course_claims.shown(claim.bound)
-    goal = " (a goal)" if claim.kind == "goal" else ""
-    return f"{MARKS[verdict.state]} {claim.id:28} {value:>10}  {bound:16} {claim.says}{goal}"
+    kind = {"goal": " (a goal)", "expectation": " (an expectation)"}.get(claim.kind, "")
+    return f"{MARKS[verdict.state]} {claim.id:28} {value:>10}  {bound:16} {claim.says}{kind}"
 
 
 def claim_record(verdict: course_claims.Verdict) -> dict:

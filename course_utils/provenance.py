@@ -26,12 +26,17 @@ class DataUse:
     Attributes:
         name: "mnist", "fashion-mnist", "lfw", "drawn digits", ...
         sha256: of its content and splits, where it has one.
-        real: False for a stand-in, drawn because the real thing is not there.
+        real: False for what was drawn: a stand-in, or a collection that is meant to be drawn.
     """
 
     name: str
     sha256: str | None
     real: bool
+
+    @property
+    def counts(self) -> bool:
+        """Tell whether this is what its name says; a stand-in under a real name is not."""
+        return self.real or self.name.startswith("drawn")
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ def use_data(name: str, sha256: str | None = None, real: bool = True) -> None:
     Args:
         name: as claims name it; what is drawn is called "drawn ...".
         sha256: of its content and splits.
-        real: False for a stand-in, which counts for no claim about the real thing.
+        real: False for what was drawn; it counts for no claim about the real thing.
     """
     _data.pop(name, None)
     _data[name] = DataUse(name, sha256, real and not name.startswith("drawn"))

@@ -28,8 +28,20 @@ NUMBERS = ("value", "spread", "n")
 STATES = {
     "met": "reached",
     "missed": "missed: a goal, and the chapter says so",
+    "refuted": "refuted: expected, and not so; the chapter says what was found",
     "failed": "NOT reached",
 }
+BOUNDS = {"claim": "Bound", "goal": "Goal", "expectation": "Expected"}
+# a link from a chapter leads into a folded list: open it there, where a browser does not
+REVEAL = """<script>
+function revealClaim() {
+  const entry = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const folded = entry && entry.closest("details.claim-chapter");
+  if (folded && !folded.open) { folded.open = true; entry.scrollIntoView(); }
+}
+addEventListener("hashchange", revealClaim);
+addEventListener("DOMContentLoaded", revealClaim);
+</script>"""
 SIGNS = {"<": "below", "<=": "at most", ">": "above", ">=": "at least"}
 
 
@@ -106,19 +118,22 @@ class ClaimsTable(SphinxDirective):
         for verdict in verdicts.values():
             chapters.setdefault(verdict.claim.chapter, []).append(verdict)
         parts = [nodes.paragraph("", summary(verdicts.values()))]
-        return parts + [self.section(name, members) for name, members in chapters.items()]
+        parts += [self.section(name, members) for name, members in chapters.items()]
+        return [*parts, html(REVEAL)]
 
     def section(self, chapter: str, verdicts: list[Verdict]) -> nodes.section:
-        """Return the section of one chapter; what most records share is said once."""
-        title = f"Chapter {chapter}"
+        """Return the section of one chapter, folded; what most records share is said once."""
+        title = heading(chapter)
         section = nodes.section("", nodes.title("", title), ids=[nodes.make_id(title)])
         usual = Counter(conditions(v.record) for v in verdicts if v.record).most_common(1)
         shared = usual[0][0] if usual else None
+        section += html(f'<details class="claim-chapter"><summary>{summary(verdicts)}</summary>')
         if shared:
             note = f"Unless an entry says otherwise, measured on {shared}."
             section += nodes.paragraph("", note)
         for verdict in verdicts:
             section += self.entry(verdict, shared)
+        section += html("</details>")
         return section
 
     def entry(self, verdict: Verdict, shared: str | None) -> nodes.Node:
@@ -139,16 +154,25 @@ class ClaimsTable(SphinxDirective):
         return box
 
 
+def heading(chapter: str) -> str:
+    """Return the title of a chapter's section: "Chapter 01", or the words of its file's name."""
+    return f"Chapter {chapter}" if chapter.isdigit() else chapter.replace("_", " ").capitalize()
+
+
+def html(text: str) -> nodes.raw:
+    """Return what stands in the page as it is."""
+    return nodes.raw("", text, format="html")
+
+
 def evidence(verdict: Verdict, shared: str | None) -> Iterator[tuple[str, list[nodes.Node]]]:
     """Yield what is known of a recorded claim, as (label, content)."""
     claim, record = verdict.claim, verdict.record
     state = nodes.inline("", STATES[verdict.state], classes=[f"claim-{verdict.state}"])
     yield "Quantity", [nodes.Text(claim.metric)]
     yield "Measured", [nodes.strong("", measured(record))]
-    yield (
-        "Goal" if claim.kind == "goal" else "Bound",
-        [nodes.Text(f"{in_words(claim.bound)}; "), state],
-    )
+    yield BOUNDS[claim.kind], [nodes.Text(f"{in_words(claim.bound)}; "), state]
+    if claim.stated:
+        yield "Stated", [nodes.Text(f"{claim.stated} the value had been seen")]
     if conditions(record) != shared:
         yield "Measured on", [nodes.Text(conditions(record))]
 
@@ -177,7 +201,7 @@ def measured(record: dict) -> str:
 
 
 def summary(verdicts: Iterable[Verdict]) -> str:
-    """Return one sentence: how many statements there are, and which bounds are missed."""
+    """Return one sentence: how many statements there are, and which bounds are not reached."""
     verdicts = list(verdicts)
     missed = [verdict.claim.id for verdict in verdicts if verdict.state != "met"]
     count = "One statement" if len(verdicts) == 1 else f"{len(verdicts)} statements"
@@ -201,7 +225,7 @@ def verdicts_of(env) -> dict[str, Verdict]:
     Makes the page depend on their files, so that a new record rebuilds it.
     """
     folder = Path(env.srcdir) / "book" / "claims"
-    for path in sorted(folder.glob("[0-9]*.*")):
+    for path in sorted(folder.glob("*.*")):
         env.note_dependency(str(path))
     if not hasattr(env.app, "course_verdicts"):
         found = course_claims.check(folder)

@@ -107,3 +107,11 @@ def judged_ids(cell: NotebookNode) -> list[str | None]:
             known = isinstance(first, ast.Constant) and isinstance(first.value, str)
             found.append(first.value if known else None)
     return found
+
+
+def purposes(source: str) -> list[str]:
+    """Return what a cell is for, as the page says beside a folded one; nothing where unclear."""
+    cell = NotebookNode(source=source, metadata={})
+    imports = any(isinstance(node, ast.Import | ast.ImportFrom) for node in tree(cell).body)
+    found = {"imports": imports, "drawing": draws(cell), "judging": bool(judged_ids(cell))}
+    return [purpose for purpose, holds in found.items() if holds]

@@ -30,7 +30,7 @@ from nbformat.v4 import new_code_cell
 from tqdm import tqdm
 
 from course_tools.chapters import rules
-from course_tools.chapters.cells import code_sha256
+from course_tools.chapters.cells import code_cells, code_sha256, stdout
 from course_utils import claims, runtime
 from course_utils.runtime import CourseError
 
@@ -82,28 +82,39 @@ def execute(
     paths = find(names, folder)
     for path in paths:
         nb = nbformat.read(path, as_version=4)
+        recorded = {}
         with tempfile.TemporaryDirectory() as judged:
             stamp = run_cells(nb, path, profile, Path(judged) if record else None)
+            refuse_unjudged(nb, path, stamp)
             clean(nb, stamp)
             refuse_large(nb, path)
-            recorded = read_records(Path(judged), path, stamp) if record else None
+            if record and not rules.is_exercise(path):
+                recorded = read_records(Path(judged), path, nb)
         runtime.write_atomically(path, nbformat.writes(nb) + "\n")
-        if recorded is not None:
-            runtime.write_atomically(claims.folder() / f"{path.name[:2]}.json", recorded)
+        for chapter, content in recorded.items():
+            runtime.write_atomically(claims.folder() / f"{chapter}.json", content)
         used = ", ".join(stamp["data"]) or "no data"
         print(f"{path.name}: {stamp['profile']}, {used}, {stamp['seconds']} s")
     return paths
 
 
 def find(names: list[str], folder: Path) -> list[Path]:
-    """Return the files of the chapters named, all when none is."""
-    known = rules.chapters(folder)
+    """Return the files of the chapters and exercises named, all when none is.
+
+    A name is a file's, with or without folder and ending, or a number: both notebooks of a chapter
+    that has two. The exercises of a chapter are "exercises/NN".
+    """
+    known = [*rules.chapters(folder), *rules.exercises(folder)]
     if not names:
         return known
     found = []
     for name in names:
         wanted = Path(name).name.removesuffix(".ipynb")
-        matches = [path for path in known if wanted in (path.stem, path.name[:2])]
+        among = [
+            p for p in known if rules.is_exercise(p) == (Path(name).parent.name == rules.EXERCISES)
+        ]
+        matches = [path for path in among if wanted in (path.stem, path.name.split("_")[0])]
+        matches = matches or [path for path in known if wanted == path.stem]
         if not matches:
             there = ", ".join(path.stem for path in known) or "none yet"
             raise CourseError(f"no chapter is called {name!r}; there are: {there}")
@@ -135,8 +146,11 @@ def run_cells(nb: NotebookNode, path: Path, profile: str, judged: Path | None) -
     )
     # no widget keeps what it displays: it becomes an output of the cell, and stays on the page
     client.comm_open_handlers = {"jupyter.widget": lambda message: None}
+    env = environment(profile, judged)
+    if rules.is_exercise(path):
+        env |= rules.AS_TESTED
     started = time.perf_counter()
-    with client.setup_kernel(env=environment(profile, judged), stderr=subprocess.DEVNULL):
+    with client.setup_kernel(env=env, stderr=subprocess.DEVNULL):
         for index in tqdm(emptied(nb), path.stem, unit="cell", disable=None, leave=False):
             run_cell(client, nb, index, path)
         stamp = ask(client)
@@ -267,18 +281,36 @@ def refuse_large(nb: NotebookNode, path: Path) -> None:
         )
 
 
-def read_records(judged: Path, path: Path, stamp: dict) -> str:
-    """Return the record file of the chapter: what its cells judged, and nothing older.
+def refuse_unjudged(nb: NotebookNode, path: Path, stamp: dict) -> None:
+    """Raise CellFailed when a full execution left claims unjudged: their data were not there."""
+    if stamp["profile"] != "full" or rules.is_exercise(path):
+        return
+    printed = "\n".join(stdout(cell) for cell in code_cells(nb))
+    if left := rules.NOT_JUDGED_LINE.findall(printed):
+        used = ", ".join(stamp["data"]) or "no data"
+        raise CellFailed(
+            f"{path.name}: not judged, since the cells used {used}: {', '.join(left)}; name the "
+            "folder of the real data in COURSE_DATA (the file is as it was)"
+        )
 
-    Raises CourseError for drawn data, and when another chapter's claims were judged.
+
+def read_records(judged: Path, path: Path, nb: NotebookNode) -> dict[str, str]:
+    """Return the record file of the notebook's chapter, by its name, as it will be.
+
+    It holds what the cells judged now and what other notebooks of the chapter judged; nothing
+    older. Raises CourseError when claims of another chapter were judged.
     """
-    if drawn := sorted(set(stamp["data"]) - set(rules.REAL_DATA)):
-        raise CourseError(f"claims are recorded on real data, not on {', '.join(drawn)}")
-    own = judged / f"{path.name[:2]}.json"
-    foreign = sorted(file.stem for file in judged.glob("*.json") if file != own)
+    stated = claims.load()
+    chapter = rules.chapter_of(path, nb, stated)
+    foreign = sorted(file.stem for file in judged.glob("*.json") if file.stem != chapter)
     if foreign:
         raise CourseError(f"{path.name} judges claims of chapter {', '.join(foreign)}")
-    return own.read_text(encoding="utf-8") if own.exists() else "{}\n"
+    beside = rules.judged_beside(path, chapter, stated)
+    old = {id: record for id, record in claims.records().items() if id in beside}
+    fresh = judged / f"{chapter}.json"
+    found = old | (json.loads(fresh.read_text(encoding="utf-8")) if fresh.exists() else {})
+    in_order = {id: found[id] for id in stated if id in found}
+    return {chapter: json.dumps(in_order, indent=1, ensure_ascii=False) + "\n"}
 
 
 def main(words: list[str]) -> int:

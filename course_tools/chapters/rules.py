@@ -1,8 +1,8 @@
-"""Rules that a stored chapter obeys, beside what nbval compares.
+"""Rules that a stored chapter or exercise obeys, beside what nbval compares.
 
 nbval passes notebooks that are stripped, that lost their figures, or that were executed in another
 state of their code; these rules refuse them. Each rule takes one `Notebook` and yields sentences,
-one per fault. `python -m course_tools.chapters.rules` prints them for all chapters and exits 1 when
+one per fault. `python -m course_tools.chapters.rules` prints them for all and exits 1 when
 there are any; the tests do the same.
 """
 
@@ -34,11 +34,17 @@ from course_utils import claims
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "notebooks"
-CHAPTER = re.compile(r"(\d\d)_\w+\.ipynb")
+EXERCISES = "exercises"  # the folder beside the chapters
+# exercises are executed as they are tested, so that their outputs are the same everywhere
+AS_TESTED = {"COURSE_PROFILE": "quick", "COURSE_SOURCE": "drawn", "COURSE_DATA": ""}
+NUMBERED = re.compile(r"(\d\d)_")
+# written before the newer rules (claims, columns, seeds); they obey these once they are recast
+OLDER = ("01", "04", "05")
 
-REAL_DATA = ("mnist", "fashion-mnist")  # names, as in the stamp, that a chapter may be made with
 CELLS = (25, 40)  # code cells of a chapter
 MEDIAN_LINES, MOST_LINES = 10, 30  # of a code cell
+COLUMNS = 79  # of a line of code: wider ones are cut on a page
+CLAIMS = 25  # of a chapter; the rest goes into tables
 COMPARED = 10  # cells, at least, whose output nbval compares
 IGNORED = 1 / 3  # of the cells with output, at most
 MEGABYTES = 3
@@ -54,7 +60,7 @@ MACHINE_PATH = re.compile(
 )
 JUDGED_LINE = re.compile(
     r"^(?P<mark>[✓✗]) (?P<id>\S+): (?P<value>\S+)(?: ± (?P<spread>\S+) \((?P<n>\d+) seeds\))? "
-    r"(?P<bound>.+) \((?P<profile>\w+), (?P<data>[^()]+)\)$"
+    r"(?P<bound>.+) \((?P<profile>\w+), (?P<data>[^();]+)(?:; stated (?P<stated>\w+))?\)$"
 )
 NOT_JUDGED_LINE = re.compile(r"^– (?P<id>\S+): ", re.M)
 CLAIM_LINE = re.compile(r"^[✓✗–] (\S+): ", re.M)
@@ -62,19 +68,23 @@ CLAIM_LINE = re.compile(r"^[✓✗–] (\S+): ", re.M)
 
 @dataclass(frozen=True)
 class Notebook:
-    """A chapter as it is stored, with what its claims say.
+    """A chapter or exercise as it is stored, with what its claims say.
 
     Attributes:
         nb: the notebook.
-        chapter: "01".
+        chapter: the claims file that it belongs to: "01", "scoring".
         claims: every statement of the book, by id.
         records: what was recorded, by id.
+        elsewhere: ids that the chapter's other notebooks judge.
+        exercise: it lies among the exercises: no chapter of its own, quick and on drawn data.
     """
 
     nb: NotebookNode
     chapter: str
     claims: dict[str, claims.Claim]
     records: dict[str, dict]
+    elsewhere: tuple[str, ...] = ()
+    exercise: bool = False
 
     @property
     def code(self) -> list[NotebookNode]:
@@ -151,24 +161,29 @@ def figures_are_described(notebook: Notebook) -> Iterator[str]:
 
 
 def stamped(notebook: Notebook) -> Iterator[str]:
-    """Find notebooks that were not executed in full, on real data, with the code they show."""
+    """Find notebooks that were not executed with the code they show, or not as they should be."""
     stamp = notebook.nb.metadata.get("course")
     if not stamp:
         yield "the notebook has no stamp; execute it: python -m course_tools.chapters.execute"
         return
     if stamp.get("code_sha256") != code_sha256(notebook.nb):
         yield "the code cells are not those that were executed (code_sha256); execute it again"
-    if stamp.get("profile") != "full":
-        yield f"the notebook was executed in the profile {stamp.get('profile')!r}, not 'full'"
+    wanted = "quick" if notebook.exercise else "full"
+    if stamp.get("profile") != wanted:
+        yield f"the notebook was executed in the profile {stamp.get('profile')!r}, not {wanted!r}"
+    meant = {data for id in notebook.stated() for data in notebook.claims[id].data.split(", ")}
     for name, sha256 in data_of(stamp).items():
-        if name not in REAL_DATA or not sha256:
-            yield f"the notebook was executed on {name!r}, not on {' or '.join(REAL_DATA)}"
+        drawn = name.startswith("drawn")
+        if notebook.exercise and not drawn:
+            yield f"the exercise was executed on {name!r}, not on drawn data, as in the tests"
+        if not notebook.exercise and ((drawn and name not in meant) or not sha256):
+            yield f"the notebook was executed on {name!r}, not on real data"
 
 
 def data_of(stamp: dict) -> dict[str, str | None]:
     """Return the hashes of the data that a stamp names; older stamps name one."""
     data = stamp.get("data")
-    return data if isinstance(data, dict) else {data: stamp.get("data_sha256")}
+    return data if isinstance(data, dict) else {str(data): stamp.get("data_sha256")}
 
 
 def claims_are_judged(notebook: Notebook) -> Iterator[str]:
@@ -188,10 +203,14 @@ def claims_are_judged(notebook: Notebook) -> Iterator[str]:
     stated = notebook.stated()
     for id in sorted(set(seen) - set(stated)):
         yield f"{id} is judged here, but not stated in book/claims/{notebook.chapter}.toml"
-    for id in [id for id in stated if id not in seen]:
+    for id in [id for id in stated if id not in (*seen, *notebook.elsewhere)]:
         yield f"{id} is stated in book/claims/{notebook.chapter}.toml, but not judged here"
     for id in sorted({id for id in seen if seen.count(id) > 1}):
         yield f"{id} is judged {seen.count(id)} times"
+    for id in sorted(set(seen) & set(notebook.elsewhere)):
+        yield f"{id} is judged in another notebook of the chapter too"
+    if len(stated) > CLAIMS and notebook.chapter not in OLDER:
+        yield f"{len(stated)} claims are stated; {CLAIMS} are the most: the rest goes into tables"
 
 
 def claims_are_recorded(notebook: Notebook) -> Iterator[str]:
@@ -224,6 +243,8 @@ def line_faults(notebook: Notebook, line: str) -> Iterator[str]:
         yield f"{claim.id} was judged on {where}, and recorded on another profile or data"
     if match["bound"] != claims.shown(claim.bound):
         yield f"{claim.id} was judged against {match['bound']!r}, and is now {claim.bound!r}"
+    if match["stated"] != claim.stated:
+        yield f"{claim.id} was judged as stated {match['stated']}, and is now {claim.stated}"
     if (match["mark"] == "✓") != claim.met(record["value"]):
         yield f"{claim.id} is marked {match['mark']}, which its record contradicts"
     shown = (match["value"], match["spread"], match["n"] and int(match["n"]))
@@ -252,10 +273,10 @@ def agrees(shown: str, recorded: float, digits: int) -> bool:
 
 
 def record_faults(claim: claims.Claim, record: dict) -> Iterator[str]:
-    """Find a record that misses the bound of a claim, or comes from a quick run or drawn data."""
+    """Find a record that misses the bound of a claim, or comes from a quick run or other data."""
     if claim.kind == "claim" and not claim.met(record["value"]):
         yield f"the record of {claim.id} is {record['value']}, not {claim.bound}"
-    if record["profile"] != "full" or record["data"] not in REAL_DATA:
+    if record["profile"] != "full" or record["data"] != claim.about:
         yield f"the record of {claim.id} comes from {record['profile']}, {record['data']}"
 
 
@@ -266,7 +287,7 @@ def compared(notebook: Notebook) -> Iterator[str]:
     if len(ignored) > IGNORED * len(with_output):
         yield f"{len(ignored)} of {len(with_output)} cells with output are tagged {IGNORE_TAG}"
     count = len(with_output) - len(ignored)
-    if count < COMPARED:
+    if count < COMPARED and not notebook.exercise:
         yield f"nbval compares the output of {count} cells; {COMPARED} are the least"
     for name, cell in numbered(notebook):
         if LOOPHOLES.search(cell.source) or LOOPHOLE_TAGS & tags(cell):
@@ -285,6 +306,16 @@ def readable(notebook: Notebook) -> Iterator[str]:
             yield f"{name} has {length} lines; {MOST_LINES} are the most"
 
 
+def narrow(notebook: Notebook) -> Iterator[str]:
+    """Find lines of code that a page cuts."""
+    if notebook.chapter in OLDER:
+        return
+    for name, cell in numbered(notebook):
+        for line in cell.source.splitlines():
+            if len(line) > COLUMNS:
+                yield f"{name} has a line of {len(line)} columns; {COLUMNS} are the most"
+
+
 def small(notebook: Notebook) -> Iterator[str]:
     """Find notebooks that are too large to keep in a repository."""
     megabytes = len(nbformat.writes(notebook.nb).encode()) / 1e6
@@ -292,42 +323,80 @@ def small(notebook: Notebook) -> Iterator[str]:
         yield f"the notebook has {megabytes:.1f} MB; it must stay below {MEGABYTES}"
 
 
-RULES: tuple[Callable[[Notebook], Iterator[str]], ...] = (
+OF_OUTPUTS: tuple[Callable[[Notebook], Iterator[str]], ...] = (
     executed_in_order,
     clean_outputs,
     figures_are_there,
     figures_are_described,
     stamped,
-    claims_are_judged,
-    claims_are_recorded,
     compared,
-    readable,
+    narrow,
     small,
 )
+OF_CHAPTERS = (claims_are_judged, claims_are_recorded, readable)
 
 
 def complaints(notebook: Notebook) -> list[str]:
-    """Return everything that the rules have to say about a chapter; nothing when it is good."""
-    return [complaint for rule in RULES for complaint in rule(notebook)]
+    """Return everything that the rules have to say about a notebook; nothing when it is good."""
+    rules = OF_OUTPUTS if notebook.exercise else OF_OUTPUTS + OF_CHAPTERS
+    return [complaint for rule in rules for complaint in rule(notebook)]
 
 
 # ------------------------------------------------------------------------------------ chapters
 
 
 def chapters(folder: Path = FOLDER) -> list[Path]:
-    """Return the files of all chapters, in order."""
-    return sorted(path for path in folder.glob("*.ipynb") if CHAPTER.fullmatch(path.name))
+    """Return the files of all chapters, the numbered ones first, in order."""
+    found = [path for path in folder.glob("*.ipynb") if not path.name.startswith(".")]
+    return sorted(found, key=lambda path: (not NUMBERED.match(path.name), path.name))
+
+
+def exercises(folder: Path = FOLDER) -> list[Path]:
+    """Return the files of all exercises, in order."""
+    return chapters(folder / EXERCISES)
+
+
+def is_exercise(path: Path) -> bool:
+    """Tell whether a notebook is an exercise, by its folder."""
+    return path.absolute().parent.name == EXERCISES
+
+
+def judged_in(nb: NotebookNode) -> list[str]:
+    """Return the ids of the claims that a notebook judges."""
+    return [id for cell in code_cells(nb) for id in judged_ids(cell) if id]
+
+
+def chapter_of(path: Path, nb: NotebookNode, stated: dict[str, claims.Claim]) -> str:
+    """Return the claims file that a notebook belongs to, without its ending.
+
+    That of its number; without a number, the file that states what it judges.
+    """
+    if number := NUMBERED.match(path.name):
+        return number[1]
+    files = [stated[id].chapter for id in judged_in(nb) if id in stated]
+    return max(files, key=files.count) if files else path.stem
 
 
 def read(path: Path) -> Notebook:
-    """Return the chapter stored at `path`, with the statements and records of the book."""
-    nb = nbformat.read(path, as_version=4)
-    return Notebook(nb, path.name[:2], claims.load(), claims.records())
+    """Return the notebook stored at `path`, with the statements and records of the book."""
+    nb, stated = nbformat.read(path, as_version=4), claims.load()
+    if is_exercise(path):
+        return Notebook(nb, path.stem[:2], {}, {}, exercise=True)
+    chapter = chapter_of(path, nb, stated)
+    return Notebook(nb, chapter, stated, claims.records(), judged_beside(path, chapter, stated))
+
+
+def judged_beside(path: Path, chapter: str, stated: dict[str, claims.Claim]) -> tuple[str, ...]:
+    """Return the ids that the other notebooks of the same chapter judge."""
+    others = [other for other in chapters(path.parent) if other.name != path.name]
+    read = [(other, nbformat.read(other, as_version=4)) for other in others]
+    own = [nb for other, nb in read if chapter_of(other, nb, stated) == chapter]
+    return tuple(id for nb in own for id in judged_in(nb))
 
 
 def main(words: list[str]) -> int:
-    """Print the complaints about the files named, or about all chapters; return the status."""
-    paths = [Path(word) for word in words] or chapters()
+    """Print the complaints about the files named, or about all; return the exit status."""
+    paths = [Path(word) for word in words] or [*chapters(), *exercises()]
     count = 0
     for path in paths:
         for complaint in complaints(read(path)):

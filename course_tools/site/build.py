@@ -21,6 +21,7 @@ from course_tools.site import pages
 ROOT = Path(__file__).resolve().parents[2]
 # what a page depends on; the environment decides its links to the repository
 INPUTS = ("_config.yml", "_toc.yml", "requirements/book.txt", "course_utils/claims.py")
+INPUTS += ("course_utils/provenance.py", "course_tools/chapters/cells.py")
 INPUT_FOLDERS = ("book", "notebooks")
 INPUT_VARIABLES = ("GITHUB_REPOSITORY", "GITHUB_SERVER_URL", "GITHUB_BASE_REF", "GITHUB_REF_NAME")
 # jupyter-book has no `python -m`; its script's folder differs between systems

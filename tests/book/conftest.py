@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -13,17 +11,9 @@ from pathlib import Path
 
 import filelock
 import pytest
+from looking import CHROMIUM_OPTIONS, chromium_or_skip, find_chromium
 
 ROOT = Path(__file__).resolve().parents[2]
-CHROMIUM_OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 def pytest_collection_modifyitems(items):
@@ -74,22 +64,6 @@ def serve():
     for server in servers:
         server.shutdown()
         server.server_close()
-
-
-def find_chromium() -> str | None:
-    """Return a Chromium or Chrome of this machine."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    return next(filter(None, map(shutil.which, names)), None)
-
-
-def chromium_or_skip(path: str | None, environ=os.environ) -> str:
-    """Return the path; without one skip the test, but fail it in CI, where none may be skipped."""
-    if path:
-        return path
-    words = "no Chromium is installed (Debian and Ubuntu: sudo apt install chromium)"
-    if environ.get("CI"):
-        pytest.fail(f"{words}, and in CI no page test may be skipped")
-    pytest.skip(words)
 
 
 # one per module: Playwright keeps an event loop running, and other tests want theirs

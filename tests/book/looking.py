@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
+
+CHROMIUM_OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
@@ -51,6 +64,22 @@ CONTRAST_FAULTS = """() => {
   }
   return [...faults];
 }"""
+
+
+def find_chromium() -> str | None:
+    """Return a Chromium or Chrome of this machine."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next(filter(None, map(shutil.which, names)), None)
+
+
+def chromium_or_skip(path: str | None, environ=os.environ) -> str:
+    """Return the path; without one skip the test, but fail it in CI, where none may be skipped."""
+    if path:
+        return path
+    words = "no Chromium is installed (Debian and Ubuntu: sudo apt install chromium)"
+    if environ.get("CI"):
+        pytest.fail(f"{words}, and in CI no page test may be skipped")
+    pytest.skip(words)
 
 
 @dataclass

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import chromium_or_skip
-from looking import DESKTOP, PHONE, window
+from looking import DESKTOP, PHONE, chromium_or_skip, window
 
 from course_tools.site import pages
 

@@ -90,8 +90,9 @@ def clone(tmp_path, monkeypatch) -> Path:
         shutil.copytree(ROOT / name, tmp_path / name)
     package = tmp_path / "course_utils"
     package.mkdir()
-    for name in ("__init__.py", "errors.py", "folders.py", "runtime.py", "claims.py"):
-        shutil.copy(ROOT / "course_utils" / name, package)
+    for path in (ROOT / "course_utils").glob("*.py"):
+        shutil.copy(path, package)
+    shutil.copytree(ROOT / "course_tools", tmp_path / "course_tools")
     (tmp_path / "notebooks").mkdir()
     toc = {**TOC, "parts": [part for part in TOC["parts"] if part["caption"] != "Chapters"]}
     (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
@@ -206,6 +207,37 @@ def test_a_widget_without_a_picture_fails_the_build(clone):
     add_notebook(clone, nbformat.v4.new_output("display_data", data=shown))
     with pytest.raises(build.BookFailed, match="needs a kernel"):
         build.build(clone)
+
+
+FOLDED = {  # the source of a cell: what the page says beside it
+    "import torch\nprint(1)": "Show code: imports",
+    "plotting.curves(x);": "Show code: drawing",
+    "plt.plot(x)\nclaims.judge('a.b', x)": "Show code: drawing and judging",
+    "x = 1 < 2 and f(x)": "Show code",
+}
+
+
+def test_a_folded_cell_says_what_it_holds(clone):
+    import nbformat
+
+    add_notebook(clone, stream("said"))
+    path = clone / "notebooks" / "05_chapter.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    for source in FOLDED:
+        cell = nbformat.v4.new_code_cell(source, execution_count=1, outputs=[stream("said")])
+        cell.metadata["tags"] = ["hide-input"]
+        notebook.cells.append(cell)
+    nbformat.write(notebook, path)
+    build.build(clone)
+    page = soup(clone / "_build/html/notebooks/05_chapter.html")
+    cells = page.select("div.cell.tag_hide-input")
+    assert len(cells) == len(FOLDED)
+    for cell, (source, words) in zip(cells, FOLDED.items(), strict=True):
+        (folded,) = cell.select("details.hide")
+        assert folded.summary.select_one("p.collapsed").get_text() == words
+        assert folded.select_one("pre").get_text().strip() == source
+        assert not folded.summary.has_attr("aria-label")  # it would be read in place of the words
+        assert cell.select_one("div.cell_output pre").get_text().strip() == "said"
 
 
 def test_the_environment_decides_about_freshness(clone, monkeypatch):

@@ -16,9 +16,9 @@ DESCRIBED = {
     "figure": {"caption": "Errors on training and test images by epoch."},
 }
 CLAIMS = {
-    "demo.error": Claim("demo.error", "It is small.", "error", "< 161.9", "full", "01"),
-    "demo.share": Claim("demo.share", "It is half.", "share", "0.4 .. 0.6", "always", "01"),
-    "demo.goal": Claim("demo.goal", "A goal.", "error", "<= 75", "full", "01", kind="goal"),
+    "demo.error": Claim("demo.error", "It is small.", "error", "< 161.9", "full", "11"),
+    "demo.share": Claim("demo.share", "It is half.", "share", "0.4 .. 0.6", "always", "11"),
+    "demo.goal": Claim("demo.goal", "A goal.", "error", "<= 75", "full", "11", kind="goal"),
     "other.error": Claim("other.error", "Elsewhere.", "error", "> 0", "full", "02"),
 }
 FAILURE = new_output("error", ename="ValueError", evalue="no", traceback=["ValueError: no"])

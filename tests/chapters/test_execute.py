@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import nbformat
 import pytest
@@ -10,7 +11,7 @@ from making import DESCRIBED, code
 from nbformat.v4 import new_notebook, new_output
 
 from course_tools.chapters import execute, rules
-from course_tools.chapters.cells import code_cells, code_sha256, stdout
+from course_tools.chapters.cells import code_sha256, stdout
 from course_utils import claims
 from course_utils.runtime import CourseError
 
@@ -49,6 +50,7 @@ def executed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("executed")
     records = folder / "claims"
     records.mkdir()
+    shutil.copy(claims.folder() / "01.toml", records)
     (records / "01.json").write_text('{"stale": {"value": 1}}')
     cells = [
         code("import random; random.random()", new_output("stream", name="stdout", text="old")),
@@ -145,25 +147,89 @@ def test_too_large(tmp_path):
         execute.refuse_large(nb, tmp_path / "01_a.ipynb")
 
 
-def test_records_of_drawn_data_are_refused(tmp_path):
-    """Only real data make a record, and only the chapter's own claims."""
-    path = tmp_path / "01_a.ipynb"
-    with pytest.raises(CourseError, match="on real data, not on drawn digits"):
-        execute.read_records(tmp_path, path, {"data": {"drawn digits": None}})
+def test_a_chapter_records_its_own_claims_only(tmp_path):
     (tmp_path / "02.json").write_text("{}")
+    nb = new_notebook(cells=[code("claims.judge('ae.test', 1)")])
     with pytest.raises(CourseError, match="judges claims of chapter 02"):
-        execute.read_records(tmp_path, path, {"data": {"mnist": None}})
+        execute.read_records(tmp_path, tmp_path / "01_a.ipynb", nb)
+
+
+STATED = """[[claim]]
+id = "{id}"
+says = "It is small."
+metric = "error"
+bound = "< 2"
+judged = "full"
+"""
+
+
+@pytest.mark.parametrize("data", ["drawn digits", "fashion-mnist"])
+def test_claims_left_unjudged_fail_a_full_execution(tmp_path, monkeypatch, data):
+    """Their data were not there; in quick, and in an exercise, nothing else is expected."""
+    said = new_output("stream", name="stdout", text="– a.b: judged in full, on mnist\n")
+    nb, stamp = new_notebook(cells=[code("1", said)]), {"profile": "full", "data": {data: "0"}}
+    with pytest.raises(execute.CellFailed, match=rf"the cells used {data}: a\.b"):
+        execute.refuse_unjudged(nb, tmp_path / "01_a.ipynb", stamp)
+    execute.refuse_unjudged(nb, tmp_path / "01_a.ipynb", stamp | {"profile": "quick"})
+    execute.refuse_unjudged(nb, tmp_path / "exercises" / "01_a.ipynb", stamp)
+
+
+@pytest.fixture
+def two_notebooks(tmp_path, monkeypatch):
+    """Write two notebooks of chapter 07, one unnumbered, and what they judge; return the folder."""
+    folder = tmp_path / "claims"
+    folder.mkdir()
+    (folder / "07.toml").write_text(STATED.format(id="a.one") + STATED.format(id="a.two"))
+    (folder / "scoring.toml").write_text(STATED.format(id="scoring.one"))
+    monkeypatch.setattr(claims, "folder", lambda: folder)
+    ids = {"07_first": "a.one", "07_second": "a.two", "scoring_generators": "scoring.one"}
+    for name, id in ids.items():
+        store(tmp_path, [code(f"claims.judge({id!r}, 1)")], f"{name}.ipynb")
+    return tmp_path
+
+
+def test_records_are_kept_by_claims_file(two_notebooks, tmp_path):
+    """One notebook of a chapter leaves what the other judged; an unnumbered one has its own."""
+    known = {"a.one": {"value": 1}, "a.two": {"value": 2}, "a.old": {"value": 3}}
+    (claims.folder() / "07.json").write_text(json.dumps(known))
+    judged = tmp_path / "judged"
+    judged.mkdir()
+    (judged / "07.json").write_text('{"a.one": {"value": 7}}')
+    path = tmp_path / "07_first.ipynb"
+    found = execute.read_records(judged, path, nbformat.read(path, as_version=4))
+    assert {name: json.loads(text) for name, text in found.items()} == {
+        "07": {"a.one": {"value": 7}, "a.two": {"value": 2}}
+    }
+    path = tmp_path / "scoring_generators.ipynb"
+    (judged / "07.json").rename(judged / "scoring.json")
+    assert list(execute.read_records(judged, path, nbformat.read(path, as_version=4))) == [
+        "scoring"
+    ]
+
+
+def test_an_exercise_is_executed_as_it_is_tested(tmp_path, monkeypatch):
+    """Quick and on drawn data, whatever is asked for and whatever the user has set."""
+    monkeypatch.setenv("COURSE_DATA", "somewhere")
+    (tmp_path / "exercises").mkdir()
+    source = "import os; [os.environ[f'COURSE_{n}'] for n in ('PROFILE', 'SOURCE', 'DATA')]"
+    path = store(tmp_path / "exercises", [code(source)], "01_widths.ipynb")
+    assert execute.execute(["exercises/01"], "full", True, tmp_path) == [path]
+    nb = nbformat.read(path, as_version=4)
+    assert nb.cells[0].outputs[0].data["text/plain"] == "['quick', 'drawn', '']"
+    assert nb.metadata.course.profile == "quick"
 
 
 def test_names(tmp_path):
-    """A chapter is named by number, by name, or by path; other files are no chapters."""
-    for name in ("01_a.ipynb", "02_b.ipynb", "draft.ipynb"):
+    """A notebook is named by number, by name, or by path; exercises by their folder too."""
+    (tmp_path / "exercises").mkdir()
+    for name in ("01_a.ipynb", "02_b.ipynb", "02_c.ipynb", "draft.ipynb", "exercises/02_d.ipynb"):
         store(tmp_path, [code("1")], name)
-    first, second = tmp_path / "01_a.ipynb", tmp_path / "02_b.ipynb"
-    assert execute.find([], tmp_path) == [first, second]
-    assert execute.find(["02_b", "01", f"{tmp_path}/01_a.ipynb"], tmp_path) == [
-        second,
-        first,
-        first,
-    ]
-    assert code_cells(nbformat.read(first, as_version=4))[0].source == "1"
+    every = ["01_a", "02_b", "02_c", "draft", "02_d"]
+    assert [path.stem for path in execute.find([], tmp_path)] == every
+
+    def found(*names):
+        return [path.stem for path in execute.find(list(names), tmp_path)]
+
+    assert found("02_b", "01", f"{tmp_path}/01_a.ipynb") == ["02_b", "01_a", "01_a"]
+    assert found("02") == ["02_b", "02_c"] and found("exercises/02") == ["02_d"]
+    assert found("02_d", "draft.ipynb") == ["02_d", "draft"]

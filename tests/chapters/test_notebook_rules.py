@@ -13,9 +13,11 @@ from course_tools.chapters import rules
 from course_tools.chapters.cells import code_cells
 
 
-@pytest.mark.parametrize("path", rules.chapters(), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [*rules.chapters(), *rules.exercises()], ids=lambda path: path.stem
+)
 def test_chapter(path):
-    """Every stored chapter is good."""
+    """Every stored chapter and exercise is good."""
     found = rules.complaints(rules.read(path))
     assert not found, "\n".join(found)
 
@@ -125,11 +127,12 @@ FAULTS = {  # name: (change, part of the complaint, as if executed like this)
     "other mark": (error_line(JUDGED.replace("✓", "✗")), "record contradicts", False),
     "quick": (error_line(JUDGED.replace("full", "quick")), "another profile or data", False),
     "drawn": (error_line(JUDGED.replace("mnist", "drawn digits")), "another profile", False),
+    "stated": (error_line(JUDGED.replace("mnist", "mnist; stated before")), "is now None", False),
     "unreadable": (error_line("✓ demo.error: fine"), "cannot be read", False),
     "not stated here": (
         put(SUM, source='claims.judge("other.error", 1)',
             outputs=[printed("✓ other.error: 1 > 0 (full, mnist)")]),
-        "not stated in book/claims/01.toml",
+        "not stated in book/claims/11.toml",
         True,
     ),
     "not judged at all": (
@@ -143,6 +146,7 @@ FAULTS = {  # name: (change, part of the complaint, as if executed like this)
     "nbval comment": (put(SUM, source="# NBVAL_IGNORE_OUTPUT\n1 + 1"), "escapes nbval", True),
     "nbval skip": (tagged(SUM, "nbval-skip"), "escapes nbval", False),
     "long cell": (put(SUM, source="\n".join("x = 1" for _ in range(31))), "has 31 lines", True),
+    "wide line": (put(SUM, source="# " + "x" * 78), "a line of 80 columns", True),
     "large": (put(SUM, outputs=[result("x" * 3_100_000)]), "has 3.1 MB", False),
 }  # fmt: skip
 
@@ -176,6 +180,8 @@ def test_no_false_alarm(good, name):
         ("profile", "quick", "profile 'quick'"),
         ("data", "drawn digits", "executed on 'drawn digits'"),
         ("data_sha256", None, "executed on 'mnist'"),
+        ("data", {"mnist": "0" * 64, "drawn garments": "0" * 64}, "executed on 'drawn garments'"),
+        ("data", {"mnist": None}, "executed on 'mnist'"),
     ],
 )
 def test_stamp(good, key, value, words):
@@ -221,6 +227,92 @@ def test_long_cells(good):
         cell.source = "\n".join(["x = 1"] * 10)
     settle(good.nb)
     assert any("half of the code cells" in complaint for complaint in rules.complaints(good))
+
+
+def change_claim(good, **fields):
+    """Change the statement demo.error."""
+    good.claims["demo.error"] = replace(good.claims["demo.error"], **fields)
+
+
+def test_drawn_data_that_a_claim_names_are_no_stand_in(good):
+    """Drawn faces are a collection of their own; its claims are recorded on it."""
+    good.nb.metadata["course"]["data"] = {"mnist": "0" * 64, "drawn faces": "0" * 64}
+    assert any("'drawn faces', not on real" in words for words in rules.complaints(good))
+    change_claim(good, data="drawn faces")
+    found = "\n".join(rules.complaints(good))
+    assert "not on real" not in found and "record of demo.error comes from full, mnist" in found
+
+
+def test_a_stated_claim_says_so(good):
+    change_claim(good, stated="before")
+    assert any("as stated None, and is now before" in words for words in rules.complaints(good))
+    stated = printed(JUDGED.replace("mnist", "mnist; stated before"))
+    assert spoilt(good, put(ERROR_CLAIM, outputs=[stated])) == []
+
+
+def test_a_refuted_expectation_stays(good):
+    """With its mark; a claim may not."""
+    good.records["demo.error"]["value"] = 170.0
+    refuted = printed("✗ demo.error: 170 ± 0.21 (5 seeds) < 161.9 (full, mnist)")
+    found = spoilt(good, put(ERROR_CLAIM, outputs=[refuted]))
+    assert found == ["the record of demo.error is 170.0, not < 161.9"]
+    change_claim(good, kind="expectation")
+    assert rules.complaints(good) == []
+
+
+def test_a_chapter_of_two_notebooks(good):
+    """What the other one judges need not be judged here, and must not be."""
+    good.claims["demo.more"] = replace(good.claims["demo.share"], id="demo.more")
+    assert any("demo.more is stated" in words for words in rules.complaints(good))
+    assert rules.complaints(replace(good, elsewhere=("demo.more",))) == []
+    twice = rules.complaints(replace(good, elsewhere=("demo.more", "demo.share")))
+    assert twice == ["demo.share is judged in another notebook of the chapter too"]
+
+
+def test_too_many_claims(good):
+    for number in range(rules.CLAIMS - 2):
+        id = f"demo.{number}"
+        good.claims[id] = replace(good.claims["demo.share"], id=id)
+    ids = tuple(f"demo.{number}" for number in range(rules.CLAIMS - 2))
+    several = replace(good, elsewhere=ids)
+    assert rules.complaints(several) == ["26 claims are stated; 25 are the most: the rest goes "
+                                         "into tables"]  # fmt: skip
+
+
+def test_chapters_that_are_to_be_recast_need_not_obey_the_newer_rules(good):
+    old = {id: replace(claim, chapter="05") for id, claim in good.claims.items()}
+    old |= {str(i): replace(old["demo.share"], id=str(i)) for i in range(30)}
+    older = replace(good, chapter="05", claims=old, elsewhere=tuple(map(str, range(30))))
+    assert [c for c in spoilt(older, put(SUM, source="# " + "x" * 90), again=True)
+            if "other.error" not in c] == []  # fmt: skip
+
+
+def test_an_exercise(good):
+    """Its outputs are held to the rules, its size and claims are not; quick, on drawn digits."""
+    exercise = replace(good, exercise=True, claims={}, records={})
+    exercise.nb.cells = exercise.nb.cells[:10]
+    settle(exercise.nb)
+    exercise.nb.metadata["course"] |= {"profile": "quick", "data": {"drawn digits": "0" * 64}}
+    assert rules.complaints(exercise) == []
+    exercise.nb.metadata["course"] |= {"profile": "full", "data": {"mnist": "0" * 64}}
+    code_cells(exercise.nb)[0].execution_count = 7
+    assert len(rules.complaints(exercise)) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "judges", "chapter"),
+    [
+        ("07_mlp_dropout.ipynb", "demo.error", "07"),  # the rule then says that it is not stated
+        ("scoring_generators.ipynb", "demo.error", "scoring"),
+        ("notes.ipynb", "", "notes"),
+    ],
+)
+def test_a_notebook_finds_its_claims_file(tmp_path, monkeypatch, good, name, judges, chapter):
+    stated = {"demo.error": replace(good.claims["demo.error"], chapter="scoring")}
+    nb = nbformat.v4.new_notebook(cells=[code(f"claims.judge({judges!r}, 1)")])
+    nbformat.write(nb, tmp_path / name)
+    monkeypatch.setattr(rules.claims, "load", lambda: stated)
+    assert rules.read(tmp_path / name).chapter == chapter
 
 
 RECORD_FAULTS = {  # name: (id, what the record holds instead, part of the complaint)
