@@ -18,7 +18,7 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 
 from course_utils import provenance, runtime
-from course_utils.runtime import CourseError
+from course_utils.errors import CourseError
 
 NUMBER = r"-?\d+(?:\.\d+)?(?:e-?\d+)?"
 ONE_SIDED = re.compile(rf"(<|<=|>|>=) ({NUMBER})")

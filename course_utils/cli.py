@@ -228,12 +228,21 @@ def claims(
         bool, typer.Option("--check", help="Exit status 1 when a claim fails or has no record.")
     ] = False,
     rerun: Annotated[
-        str | None, typer.Option(help="Train what this claim rests on again, and compare.")
+        str | None,
+        typer.Option(help="Train and measure again what this claim rests on.", metavar="ID"),
     ] = None,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="With --rerun: execute the whole chapter.")
+    ] = False,
+    sample: Annotated[
+        int | None, typer.Option(help="The same for N claims drawn at random.", metavar="N")
+    ] = None,
+    minutes: Annotated[float, typer.Option(help="With --sample: that it may take.", min=0)] = 30,
+    seed: Annotated[int, typer.Option(help="With --sample: of the draw.", min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list instead.")] = False,
     tolerance: Annotated[
         float,
-        typer.Option(help="With --rerun: relative difference allowed where no spread is known."),
+        typer.Option(help="Of a rerun: relative difference allowed where no spread is known."),
     ] = 0.02,
 ) -> None:
     """List what the book claims and what was measured; check it.
@@ -242,8 +251,10 @@ def claims(
     (claim, or goal, which may be missed), judged, state (met, missed, failed, unrecorded), and of
     the record value and spread (in the metric's unit), n_seeds, profile, data, device, date.
     """
-    if rerun:
-        raise typer.Exit(rerun_claim(rerun, tolerance))
+    if rerun or sample is not None:
+        if rerun and sample is not None:
+            raise CourseError("--rerun names a claim and --sample draws some; give one of them")
+        raise typer.Exit(rerun_claims(rerun, whole, sample, minutes, seed, tolerance))
     verdicts = course_claims.check()
     if as_json:
         rows = [claim_record(verdict) for verdict in verdicts]
@@ -280,15 +291,27 @@ def claim_record(verdict: course_claims.Verdict) -> dict:
     return row | {"n_seeds": record.get("n")} | {name: record.get(name) for name in kept}
 
 
-def rerun_claim(id: str, tolerance: float) -> int:
-    """Measure a claim again; return the exit status."""
+def rerun_claims(id, whole, sample, minutes, seed, tolerance) -> int:
+    """Measure one claim or some again; return the exit status: 1 where a value is another."""
     if not in_clone():
-        raise CourseError("--rerun executes a chapter, which needs a clone of the repository")
-    from course_tools.chapters import rerun
+        raise CourseError("a rerun executes cells of a chapter, which needs a clone")
+    from course_tools.chapters import execute
+    from course_tools.chapters import rerun as again
 
-    result = rerun.rerun(id, tolerance)
-    typer.echo(result.text)
-    return 0 if result.agrees else 1
+    agree = True
+    try:
+        if id:
+            found = again.rerun(id, tolerance, whole)
+            results = iter([(found.text, found.agrees)])
+        else:
+            results = again.sample(sample, minutes, seed, tolerance)
+        for text, agrees in results:
+            typer.echo(text)
+            agree = agree and agrees
+    except execute.CellFailed as error:
+        typer.echo(error, err=True)
+        return 1
+    return 0 if agree else 1
 
 
 # ---------------------------------------------------------------------------------- in the clone

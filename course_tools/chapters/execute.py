@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import hashlib
 import json
+import math
 import os
 import re
 import subprocess
@@ -24,7 +25,7 @@ from ipykernel import kernelspec
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 from tqdm import tqdm
@@ -32,7 +33,7 @@ from tqdm import tqdm
 from course_tools.chapters import rules
 from course_tools.chapters.cells import code_cells, code_sha256, stdout
 from course_utils import claims, runtime
-from course_utils.runtime import CourseError
+from course_utils.errors import CourseError
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 PROGRESS_BAR = re.compile(r"\[\d+:\d\d")  # "... [00:12<00:03, 8.1it/s]"
@@ -52,6 +53,10 @@ print("\\n" + _json.dumps({
 
 class CellFailed(Exception):
     """A cell of a notebook raised an error; the stored notebook is as it was."""
+
+
+class OutOfTime(Exception):
+    """The cells took longer than they may."""
 
 
 class ThisPython(AsyncKernelManager):
@@ -125,13 +130,20 @@ def find(names: list[str], folder: Path) -> list[Path]:
 # ---------------------------------------------------------------------------------- executing
 
 
-def run_cells(nb: NotebookNode, path: Path, profile: str, judged: Path | None) -> dict:
+def run_cells(
+    nb: NotebookNode,
+    path: Path,
+    profile: str,
+    judged: Path | None,
+    seconds: float | None = None,
+) -> dict:
     """Run all cells of `nb` in place; return the stamp.
 
     Args:
         nb: read from `path`; its kernel starts in that folder.
         profile: as COURSE_PROFILE for the kernel.
         judged: the folder for the records of judged claims.
+        seconds: that the cells may take together; raises OutOfTime when they take more.
     """
     client = NotebookClient(
         nb,
@@ -152,6 +164,8 @@ def run_cells(nb: NotebookNode, path: Path, profile: str, judged: Path | None) -
     started = time.perf_counter()
     with client.setup_kernel(env=env, stderr=subprocess.DEVNULL):
         for index in tqdm(emptied(nb), path.stem, unit="cell", disable=None, leave=False):
+            if seconds is not None:
+                client.timeout = max(1, math.ceil(started + seconds - time.perf_counter()))
             run_cell(client, nb, index, path)
         stamp = ask(client)
     return stamp | {
@@ -185,6 +199,8 @@ def run_cell(client: NotebookClient, nb: NotebookNode, index: int, path: Path) -
     except CellExecutionError as error:
         said = f"{error.ename}: {COLOUR.sub('', error.evalue)}"
         raise CellFailed(f"{place(nb, index, path)}\n\n{indent(cell.source)}\n\n{said}") from None
+    except CellTimeoutError:
+        raise OutOfTime from None
     except DeadKernelError:
         raise CellFailed(
             f"{place(nb, index, path)}\n\nits kernel died; was there enough memory?"
