@@ -344,11 +344,16 @@ def chapter(stated, tmp_path, monkeypatch):
     folder = tmp_path / "notebooks"
     folder.mkdir()
     code = [
-        "import os; from pathlib import Path; from course_utils import claims, runtime",
-        f"claims.folder = lambda: Path({str(stated)!r}); runtime.use_data('mnist')",
-        "runs = '\\n'.join(sorted(os.listdir(os.environ['COURSE_RUNS'])))",
-        f"Path({str(tmp_path / 'seen')!r}).write_text(runs)",
-        "claims.judge('a.small', 1.0)",
+        "import os\nfrom pathlib import Path\nfrom course_utils import claims, provenance",
+        f"raise_in_other_claims = Path({str(tmp_path / 'absent')!r}).read_text()",
+        "def measure():\n"
+        f"    claims.folder = lambda: Path({str(stated)!r})\n"
+        "    provenance.use_data('mnist')\n"
+        "    runs = '\\n'.join(sorted(os.listdir(os.environ['COURSE_RUNS'])))\n"
+        f"    Path({str(tmp_path / 'seen')!r}).write_text(runs)\n"
+        "    return 1.0",
+        "value = measure()",
+        "claims.judge('a.small', value)",
     ]
     cells = [nbformat.v4.new_code_cell(line) for line in code]
     path = folder / "07_chapter.ipynb"
@@ -365,22 +370,26 @@ def keep_runs(folder, *names) -> None:
         (folder / name / "run.json").write_text("{}")
 
 
-def test_rerun_executes_the_chapter_without_the_claims_runs(chapter, stated, runs, tmp_path):
+def test_rerun_does_what_the_claim_rests_on_without_the_kept_runs(chapter, stated, runs, tmp_path):
+    """The chapter's other cells are not executed: one of them would fail."""
     keep_runs(runs, "ae-full-s0-0123456789", "ae_wide-full-s0-0123456789", "vae-full-s1-0123456789")
     before = chapter.read_bytes(), (stated / "07.json").read_bytes()
     result = course("claims", "--rerun", "a.small")
     assert result.exit_code == 0, result.output
-    assert "recorded  1 " in result.stdout and "reproduced" in result.stdout
+    assert "training ae, then 4 of 5 cells of 07_chapter.ipynb" in result.stdout
+    assert "recorded  1 " in result.stdout and "reproduced in" in result.stdout
     seen = (tmp_path / "seen").read_text().splitlines()
     assert seen == ["ae_wide-full-s0-0123456789", "vae-full-s1-0123456789"]
     assert (chapter.read_bytes(), (stated / "07.json").read_bytes()) == before
     assert len(list(runs.glob("*/run.json"))) == 3  # the links went, the runs did not
+    result = course("claims", "--rerun", "a.small", "--whole")
+    assert result.exit_code == 1 and "code cell 2 of 5 failed" in result.stderr
 
 
 def test_rerun_tells_when_the_value_is_another(chapter, runs, monkeypatch):
     from course_tools.chapters import execute
 
-    def judges_otherwise(nb, path, profile, judged):
+    def judges_otherwise(nb, path, profile, judged, seconds):
         assert (path, profile) == (chapter, "full")
         judged.mkdir()
         fresh = {"a.small": {"value": 1.5, "device": "cpu", "date": "2026-11-02"}}
@@ -392,6 +401,60 @@ def test_rerun_tells_when_the_value_is_another(chapter, runs, monkeypatch):
     assert "now       1.5 " in result.stdout
     monkeypatch.setattr(execute, "run_cells", lambda *args: None)
     assert "did not judge 'a.small'" in refused("claims", "--rerun", "a.small")
+
+
+@pytest.fixture
+def measured(stated, monkeypatch):
+    """Record ten claims; let a rerun take no time and tell which were measured, and how."""
+    from course_tools.chapters import rerun
+
+    names = [f"n{i}" for i in range(10)]
+    text = "".join(STATEMENTS.split("[[claim]]\n")[1].join(["[[claim]]\n", ""]).replace("a.small",
+                   f"a.{name}") for name in names)  # fmt: skip
+    (stated / "07.toml").write_text(text)
+    recorded(stated, **dict.fromkeys(names, 1.0))
+    calls = []
+
+    def measure(id, tolerance, whole=False, runs=None, seconds=None):
+        calls.append((id, sorted(path.name for path in runs.iterdir()), seconds))
+        return rerun.Comparison(f"{id} reproduced", id != "a.n3")
+
+    monkeypatch.setattr(rerun, "rerun", measure)
+    return calls
+
+
+def test_a_sample_is_drawn_at_random_and_measured(measured, runs):
+    """The same seed draws the same; their recipes' kept runs are not there for any of them."""
+    keep_runs(runs, "ae-full-s0-0123456789", "vae-full-s1-0123456789")
+    outputs = [course("claims", "--sample", "4", "--seed", seed).stdout for seed in "001"]
+    assert outputs[0] == outputs[1] != outputs[2]
+    drawn = [[id for id, *_ in measured[start : start + 4]] for start in (0, 4, 8)]
+    assert drawn[0] == drawn[1] and len(set(drawn[0])) == 4
+    assert all(links == ["vae-full-s1-0123456789"] for _, links, _ in measured)
+    assert all(0 < seconds <= 30 * 60 for *_, seconds in measured)
+    every = course("claims", "--sample", "99")
+    assert every.exit_code == 1  # a.n3 among them is another
+    assert len({id for id, *_ in measured[12:]}) == 10
+
+
+def test_a_sample_ends_with_its_minutes(measured, monkeypatch):
+    from course_tools.chapters import execute, rerun
+
+    result = course("claims", "--sample", "3", "--minutes", "0")
+    assert result.exit_code == 0 and "out of time: not measured are a.n" in result.stdout
+    assert measured == []
+
+    def out_of_time(*args, **options):
+        raise execute.OutOfTime
+
+    monkeypatch.setattr(rerun, "rerun", out_of_time)
+    result = course("claims", "--sample", "2")
+    assert result.exit_code == 0 and result.stdout.count("a.n") == 2
+
+
+def test_what_cannot_be_sampled(stated):
+    assert "1 or more" in refused("claims", "--sample", "0")
+    assert "one of them" in refused("claims", "--sample", "1", "--rerun", "a.small")
 
 
 def comparison(value, record, tolerance=0.02, bound="< 2.5"):

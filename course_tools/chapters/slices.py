@@ -121,21 +121,14 @@ def keep_random(of: list[Statement], at: int, kept: set[int], needed: set[str]) 
     """Keep what decides the random numbers that the statement at `at` may draw.
 
     In its own cell: from the seed on, whatever may draw. A cell without a seed of its own, as
-    older chapters have, goes back to the last seed, by what surely draws.
+    older chapters have, goes back to the last seed before it.
     """
     here = of[at]
-    if not (here.draws or here.calls):
+    seeds = [i for i in range(at) if of[i].seeds and (of[i].cell == here.cell or here.draws)]
+    if not seeds or not (here.draws or here.calls):
         return
-    in_cell = [i for i in range(at) if of[i].cell == here.cell]
-    seed = next((i for i in reversed(in_cell) if of[i].seeds), None)
-    if seed is not None:
-        between = [i for i in range(seed + 1, at) if of[i].draws or of[i].calls]
-    elif here.draws:
-        seed = next((i for i in range(at - 1, -1, -1) if of[i].seeds), None)
-        between = [i for i in range((seed or 0) + 1, at) if of[i].draws]
-    else:
-        return
-    for i in [*between, *([] if seed is None else [seed])]:
+    between = [i for i in range(seeds[-1] + 1, at) if of[i].draws or of[i].calls]
+    for i in [seeds[-1], *between]:
         kept.add(i)
         needed |= called_too(set(of[i].uses), of[:at])
 

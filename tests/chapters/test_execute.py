@@ -233,3 +233,10 @@ def test_names(tmp_path):
     assert found("02_b", "01", f"{tmp_path}/01_a.ipynb") == ["02_b", "01_a", "01_a"]
     assert found("02") == ["02_b", "02_c"] and found("exercises/02") == ["02_d"]
     assert found("02_d", "draft.ipynb") == ["02_d", "draft"]
+
+
+def test_cells_may_be_given_seconds(tmp_path):
+    """What takes longer is stopped, not waited for."""
+    nb = new_notebook(cells=[code("1"), code("import time; time.sleep(60)")])
+    with pytest.raises(execute.OutOfTime):
+        execute.run_cells(nb, tmp_path / "01_a.ipynb", "quick", None, seconds=2)
