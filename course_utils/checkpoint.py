@@ -16,10 +16,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
+from course_utils import tagged
 from course_utils.errors import CourseError
 from course_utils.folders import write_tensors
 
-FORMAT = 1  # raised when a file of this version could be misread by an older course
+FORMAT = 2  # raised when a file of this version could be misread by an older course
 
 
 def save(path: Path, tensors: dict[str, torch.Tensor], info: dict) -> None:
@@ -29,8 +30,21 @@ def save(path: Path, tensors: dict[str, torch.Tensor], info: dict) -> None:
     """
     # One metadata key: safetensors writes several in random order.
     header = {"course": json.dumps({"format": FORMAT} | info, sort_keys=True)}
-    plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    write_tensors(Path(path), plain, header)
+    write_tensors(Path(path), apart(tensors), header)
+
+
+def apart(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the tensors on the CPU, contiguous, and none sharing memory with another.
+
+    Two layers may share a weight. It is written under both names: safetensors knows no sharing.
+    """
+    found, taken = {}, set()
+    for name, tensor in tensors.items():
+        plain = tensor.detach().cpu().contiguous()
+        memory = plain.untyped_storage().data_ptr()
+        found[name] = plain.clone() if memory in taken else plain
+        taken.add(memory)
+    return found
 
 
 def load(path: Path) -> tuple[dict[str, torch.Tensor], dict]:
@@ -68,6 +82,14 @@ def load_weights(model: nn.Module, tensors: dict[str, torch.Tensor], path: Path)
 
     Raises CourseError when they belong to another architecture.
     """
+    refuse_other_weights(model, tensors, path)
+    with torch.no_grad():
+        for name, tensor in model.state_dict().items():
+            tensor.copy_(tensors[name])
+
+
+def refuse_other_weights(model: nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """Raise CourseError unless the names and shapes of the tensors are those of the model."""
     own = model.state_dict()
     wrong = [n for n in own if n not in tensors or tensors[n].shape != own[n].shape]
     wrong += [n for n in tensors if n not in own]
@@ -76,73 +98,109 @@ def load_weights(model: nn.Module, tensors: dict[str, torch.Tensor], path: Path)
             f"{path} holds the weights of another architecture than {type(model).__name__} as "
             f"set up here (first difference: {wrong[0]}); load it with the recipe that wrote it"
         )
-    with torch.no_grad():
-        for name, tensor in own.items():
-            tensor.copy_(tensors[name])
 
 
 # ------------------------------------------------------------------------------ between two epochs
 
+Part = nn.Module | torch.optim.Optimizer | torch.optim.lr_scheduler.LRScheduler
 
-def save_training(path: Path, parts: dict, info: dict) -> None:
-    """Write everything that the next epoch depends on: weights, optimizer, schedule, random states.
+# What steps change in the state of torch's own schedules; the rest is how they were set.
+PROGRESS = {
+    "last_epoch", "_last_lr", "_step_count", "_is_initial", "_initial_step", "T_cur", "T_i",
+    "_get_lr_called_within_step", "best", "num_bad_epochs", "cooldown_counter",
+}  # fmt: skip
+# What schedules change in an optimizer's groups; how it was set is in its `defaults`.
+SCHEDULED = {
+    "lr", "initial_lr", "max_lr", "min_lr", "betas", "momentum", "max_momentum", "base_momentum",
+}  # fmt: skip
+
+
+def save_training(path: Path, parts: dict[str, Part], info: dict) -> None:
+    """Write everything that the next epoch depends on: the parts' states and all random states.
 
     Args:
         path: the checkpoint file.
-        parts: "model", "optimizer" and, where there is one, "scheduler".
+        parts: by name, the modules, optimizers and schedules in training. The file says of which
+            classes they are and how they were set.
         info: JSON-able; what else the loop wants back, its history for one.
+
+    Raises CourseError for a state that cannot be kept, and as `save` does.
     """
-    model, optimizer, scheduler = parts["model"], parts["optimizer"], parts.get("scheduler")
-    tensors = {f"model/{name}": t for name, t in model.state_dict().items()}
-    groups = optimizer.state_dict()
-    for i, state in groups["state"].items():
-        tensors |= {f"optimizer/{i}/{key}": torch.as_tensor(t) for key, t in state.items()}
-    rng_tensors, rng_info = random_states()
-    training = {
-        "param_groups": [{k: v for k, v in g.items() if k != "params"} for g in
-                         groups["param_groups"]],
-        "scheduler": json_able(scheduler.state_dict()) if scheduler else None,
-        "rng": rng_info,
-    }  # fmt: skip
-    save(path, tensors | rng_tensors, info | {"training": training})
+    tensors, rng_info = random_states()
+    described = {}
+    for name, part in parts.items():
+        state = tagged.encode(state_of(part), name, tensors)
+        described[name] = describe(part, parts) | {"state": state}
+    save(path, tensors, info | {"training": {"parts": described, "rng": rng_info}})
 
 
-def load_training(path: Path, parts: dict) -> dict:
-    """Put the state that `save_training` wrote into the given objects; return its info.
+def refuse_unkeepable(parts: dict[str, Part]) -> None:
+    """Raise CourseError for parts that `save_training` could not keep, before an epoch is lost."""
+    for name, part in parts.items():
+        tagged.encode(state_of(part), name, {})
 
-    Raises CourseError as `load` and `load_weights` do, and for another optimizer.
+
+def load_training(path: Path, parts: dict[str, Part]) -> dict:
+    """Put the state that `save_training` wrote into the given parts; return its info.
+
+    Raises CourseError as `load` and `load_weights` do, and where the parts are not of the classes
+    or not set as those that were kept; nothing is changed then.
     """
-    model, optimizer, scheduler = parts["model"], parts["optimizer"], parts.get("scheduler")
     tensors, info = load(path)
     if "training" not in info:
         raise CourseError(f"{path} holds finished weights, no training state to resume from")
-    training = info["training"]
-    load_weights(model, strip("model/", tensors), path)
-    load_optimizer(optimizer, strip("optimizer/", tensors), training["param_groups"], path)
-    if scheduler is not None:
-        scheduler.load_state_dict(training["scheduler"])
-    set_random_states(strip("rng/", tensors), training["rng"])
+    if "parts" not in info["training"]:
+        raise CourseError(
+            f"{path} is an unfinished training of an earlier version of the course, which did not "
+            "note how it was set up, so it cannot be resumed exactly; delete the file and train "
+            "from the start"
+        )
+    kept = info["training"]["parts"]
+    refuse_other_classes(kept, parts, path)
+    states = {name: tagged.decode(kept[name]["state"], tensors) for name in parts}
+    for name, part in parts.items():
+        if isinstance(part, nn.Module):
+            refuse_other_weights(part, states[name], path)
+    refuse_other_settings(kept, parts, path)
+    for name, part in parts.items():
+        restore(part, states[name], path)
+    set_random_states(strip("rng/", tensors), info["training"]["rng"])
     return info
 
 
-def load_optimizer(optimizer, tensors: dict, param_groups: list[dict], path: Path) -> None:
-    """Restore the optimizer's state, each tensor in the memory format of its parameter.
+def state_of(part: Part) -> dict:
+    """Return the state of a part; the functions in a schedule's state come with its class."""
+    return {k: v for k, v in part.state_dict().items() if not callable(v)}
+
+
+def restore(part: Part, state: dict, path: Path) -> None:
+    """Put a state into a part."""
+    if isinstance(part, nn.Module):
+        load_weights(part, state, path)
+    elif isinstance(part, torch.optim.Optimizer):
+        part.load_state_dict(laid_out(state, part))
+    else:
+        part.load_state_dict(state)
+
+
+def laid_out(state: dict, optimizer: torch.optim.Optimizer) -> dict:
+    """Return an optimizer's state, each tensor in the memory format of its parameter.
 
     safetensors keeps contiguous tensors only. A fused optimizer walks through a parameter and its
     moments in memory order, so for a channels_last parameter contiguous moments would be paired
     with the wrong weights, without an error.
     """
-    current = optimizer.state_dict()
-    if len(current["param_groups"]) != len(param_groups):
-        raise CourseError(f"{path} was written with another optimizer; start afresh in a new --out")
-    for mine, stored in zip(current["param_groups"], param_groups, strict=True):
-        mine.update({k: tuple(v) if k == "betas" else v for k, v in stored.items()})
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    state: dict[int, dict] = {}
-    for name, tensor in tensors.items():
-        index, key = name.split("/")
-        state.setdefault(int(index), {})[key] = like(tensor, parameters[int(index)])
-    optimizer.load_state_dict({"state": state, "param_groups": current["param_groups"]})
+    moments = {
+        i: {k: like(v, parameters[i]) if isinstance(v, torch.Tensor) else v for k, v in of.items()}
+        for i, of in state["state"].items()
+    }
+    device = parameters[0].device
+    groups = [  # a learning rate may be a tensor, which a captured step reads on the device
+        {k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in group.items()}
+        for group in state["param_groups"]
+    ]
+    return {"state": moments, "param_groups": groups}
 
 
 def like(tensor: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
@@ -153,11 +211,94 @@ def like(tensor: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
     return laid_out.copy_(tensor)
 
 
+# -------------------------------------------------------------------------------- who wrote a state
+
+
+def describe(part: Part, parts: dict[str, Part]) -> dict:
+    """Return the class of a part and how it was set, as {"class": ..., "settings": {...}}.
+
+    What steps change is left out: a part is described alike before the first step and after any.
+    """
+    if isinstance(part, nn.Module):
+        settings = {}  # its weights speak for it
+    elif isinstance(part, torch.optim.Optimizer):
+        fixed = [{k: v for k, v in g.items() if k not in SCHEDULED} for g in part.param_groups]
+        settings = flat(part.defaults) | flat(fixed, "group", names_of(parts))
+    elif type(part).__module__.startswith("torch."):
+        settings = flat(state_of(part))
+    else:
+        settings = {}  # a class of one's own: nobody knows what in its state a step changes
+    return {"class": type(part).__name__, "settings": settings}
+
+
+def names_of(parts: dict[str, Part]) -> dict[int, str]:
+    """Return the names of all parameters by their identity."""
+    modules = {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
+    return {id(p): f"{m}.{n}" for m, part in modules.items() for n, p in part.named_parameters()}
+
+
+def flat(value, name: str = "", names: dict[int, str] | None = None) -> dict:
+    """Return nested settings as one dict of plain values, progress left out."""
+    if isinstance(value, dict):
+        items = [(k, v) for k, v in value.items() if k not in PROGRESS and not callable(v)]
+    elif isinstance(value, (list, tuple)):
+        items = list(enumerate(value))
+    elif isinstance(value, nn.Parameter):
+        return {name: (names or {}).get(id(value), "a parameter of no part")}
+    elif isinstance(value, torch.Tensor):
+        return {name: "a tensor"}  # a schedule may have changed its value
+    else:
+        return {name: value if isinstance(value, (bool, int, float, str)) else repr(value)}
+    return {k: v for key, item in items
+            for k, v in flat(item, f"{name} {key}".strip(), names).items()}  # fmt: skip
+
+
+ADVICE = "resume with what it was written with, or train from the start (without resume)"
+
+
+def refuse_other_classes(kept: dict, parts: dict[str, Part], path: Path) -> None:
+    """Raise CourseError unless the parts have the names and classes of those in the checkpoint."""
+    for name in [*kept, *(n for n in parts if n not in kept)]:
+        there = kept[name]["class"] if name in kept else "none"
+        here = type(parts[name]).__name__ if name in parts else "none"
+        if there != here:
+            raise CourseError(
+                f"{path} was written by a training whose {name} is {there}; here it is {here}: "
+                f"{ADVICE}"
+            )
+
+
+def refuse_other_settings(kept: dict, parts: dict[str, Part], path: Path) -> None:
+    """Raise CourseError unless the parts were set as those in the checkpoint."""
+    for name, part in parts.items():
+        here = describe(part, parts)
+        difference = first_difference(kept[name]["settings"], here["settings"])
+        if difference:
+            raise CourseError(
+                f"{path} was written by a training whose {name}, {here['class']}, has "
+                f"{difference}: {ADVICE}"
+            )
+
+
+def first_difference(there: dict, here: dict) -> str | None:
+    """Tell in words where two settings differ first; None where they agree."""
+    for key in [*here, *(k for k in there if k not in here)]:
+        one, other = there.get(key, "nothing"), here.get(key, "nothing")
+        if one != other or type(one) is not type(other):
+            return f"{key} = {one}; here it has {key} = {other}"
+    return None
+
+
+# ------------------------------------------------------------------------------------ random states
+
+
 def random_states() -> tuple[dict[str, torch.Tensor], dict]:
     """Return the states of all random generators, as tensors and as JSON."""
     tensors = {"rng/cpu": torch.get_rng_state()}
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         tensors["rng/cuda"] = torch.cuda.get_rng_state()
+    if torch.backends.mps.is_available():
+        tensors["rng/mps"] = torch.mps.get_rng_state()
     kind, keys, position, has_gauss, cached = np.random.get_state()
     tensors["rng/numpy"] = torch.from_numpy(keys.astype(np.int64))
     version, internal, gauss = random.getstate()
@@ -173,6 +314,8 @@ def set_random_states(tensors: dict[str, torch.Tensor], info: dict) -> None:
     torch.set_rng_state(tensors["cpu"])
     if "cuda" in tensors and torch.cuda.is_available():
         torch.cuda.set_rng_state(tensors["cuda"])
+    if "mps" in tensors and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(tensors["mps"])
     kind, position, has_gauss, cached = info["numpy"]
     keys = tensors["numpy"].numpy().astype(np.uint32)
     np.random.set_state((kind, keys, position, has_gauss, cached))
@@ -183,8 +326,3 @@ def set_random_states(tensors: dict[str, torch.Tensor], info: dict) -> None:
 def strip(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Return the tensors whose names begin with `prefix`, under the rest of their names."""
     return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-
-
-def json_able(state: dict) -> dict:
-    """Return the entries that JSON can hold; a scheduler's functions come with its class."""
-    return {k: v for k, v in state.items() if not callable(v)}

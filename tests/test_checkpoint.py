@@ -1,5 +1,6 @@
 """Checkpoints: the same bytes for the same state, refused when wrong, never half written."""
 
+import copy
 import hashlib
 import json
 import os
@@ -116,12 +117,22 @@ def test_all_random_generators_go_on_where_they_were(tmp_path):
 
 
 def schedules():
-    """Return the kinds of schedule whose state must survive."""
+    """Return the kinds of schedule whose state must survive, types and all."""
     kinds = torch.optim.lr_scheduler
     return {
         "onecycle": lambda o: kinds.OneCycleLR(o, 1e-2, total_steps=40),
         "cosine": lambda o: kinds.CosineAnnealingLR(o, 40),
         "lambda": lambda o: kinds.LambdaLR(o, lambda step: 0.9**step),
+        "multistep": lambda o: kinds.MultiStepLR(o, [4, 18, 18, 30]),
+        "sequential": lambda o: kinds.SequentialLR(
+            o, [kinds.LinearLR(o, 0.1, total_iters=6), kinds.MultiStepLR(o, [11, 13])], [6]
+        ),
+        "chained": lambda o: kinds.ChainedScheduler(
+            [kinds.ConstantLR(o, 0.1, 20), kinds.ExponentialLR(o, 0.9)]
+        ),
+        "cyclic": lambda o: kinds.CyclicLR(o, 1e-4, 1e-2, step_size_up=7, cycle_momentum=False),
+        "restarts": lambda o: kinds.CosineAnnealingWarmRestarts(o, 7, T_mult=2),
+        "plateau": lambda o: kinds.ReduceLROnPlateau(o, patience=2, cooldown=1),
     }
 
 
@@ -129,9 +140,9 @@ def schedules():
 def test_a_schedule_goes_on_where_it_was(tmp_path, kind):
     def rates(optimizer, scheduler, n):
         found = []
-        for _ in range(n):
+        for i in range(n):
             optimizer.step()
-            scheduler.step()
+            scheduler.step(*([1.0 + (i % 5)] if kind == "plateau" else []))
             group = optimizer.param_groups[0]
             found.append((group["lr"], group["betas"]))
         return found
@@ -139,13 +150,100 @@ def test_a_schedule_goes_on_where_it_was(tmp_path, kind):
     model, optimizer = trained()
     scheduler = schedules()[kind](optimizer)
     rates(optimizer, scheduler, 15)
+    before = copy.deepcopy(scheduler.state_dict())
     checkpoint.save_training(tmp_path / "x", parts(model, optimizer, scheduler), {})
     expected = rates(optimizer, scheduler, 20)
 
     model, optimizer = trained()
     scheduler = schedules()[kind](optimizer)
     checkpoint.load_training(tmp_path / "x", parts(model, optimizer, scheduler))
+    assert same(scheduler.state_dict(), before)
     assert rates(optimizer, scheduler, 20) == expected
+
+
+def same(one, other) -> bool:
+    """Tell whether two states agree, types of all values and keys included."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return {*one} == {*other} and all(same(one[k], other[k]) for k in one)
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(same, one, other))
+    return torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
+
+
+def every_optimizer():
+    """Return optimizers with states of all sorts: numbers, None, tensors of other shapes."""
+    kinds = torch.optim
+    return {
+        "adam": lambda p: kinds.Adam(p, amsgrad=True),
+        "fused": lambda p: kinds.Adam(p, fused=True),
+        "adamw": lambda p: kinds.AdamW(p),
+        "sgd": lambda p: kinds.SGD(p, 1e-2),
+        "momentum": lambda p: kinds.SGD(p, 1e-2, momentum=0.9, nesterov=True),
+        "rmsprop": lambda p: kinds.RMSprop(p, centered=True),
+        "adagrad": lambda p: kinds.Adagrad(p),
+        "adadelta": lambda p: kinds.Adadelta(p),
+        "adafactor": lambda p: kinds.Adafactor(p),
+        "nadam": lambda p: kinds.NAdam(p),
+        "rprop": lambda p: kinds.Rprop(p),
+    }
+
+
+@pytest.mark.parametrize("kind", every_optimizer())
+def test_an_optimizer_goes_on_where_it_was(tmp_path, kind):
+    def step(model, optimizer):
+        losses.reconstruction(model, torch.rand(8, 1, 28, 28))["loss"].backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    def built():
+        torch.manual_seed(0)
+        model = Autoencoder(widths=(16,), code_dim=2)
+        return model, every_optimizer()[kind](model.parameters())
+
+    model, optimizer = built()
+    step(model, optimizer)
+    before = copy.deepcopy(optimizer.state_dict())
+    checkpoint.save_training(tmp_path / "x", parts(model, optimizer), {})
+    step(model, optimizer)
+    other, restored = built()
+    checkpoint.load_training(tmp_path / "x", parts(other, restored))
+    assert same(restored.state_dict(), before)
+    step(other, restored)
+    assert weights(other) == weights(model)
+
+
+def test_layers_that_share_a_weight(tmp_path):
+    def built(seed):
+        torch.manual_seed(seed)
+        model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+        model[1].weight = model[0].weight
+        return model, torch.optim.Adam(model.parameters(), fused=True)
+
+    model, optimizer = built(0)
+    checkpoint.save_training(tmp_path / "x", parts(model, optimizer), {})
+    other, restored = built(1)
+    checkpoint.load_training(tmp_path / "x", parts(other, restored))
+    assert weights(other) == weights(model)
+    assert other[1].weight is other[0].weight
+    whole = torch.arange(6.0)
+    checkpoint.save(tmp_path / "views", {"a": whole, "b": whole[2:], "c": whole[2:5]}, {})
+    assert checkpoint.load(tmp_path / "views")[0]["c"].tolist() == [2, 3, 4]
+
+
+def test_several_networks_and_optimizers_in_one_file(tmp_path):
+    def built(seed):
+        one, its = trained(seed)
+        other, others = trained(seed + 1)
+        return {"one": one, "two": other, "opt_one": its, "opt_two": others}
+
+    made, back = built(0), built(5)
+    checkpoint.save_training(tmp_path / "x", made, {"history": []})
+    checkpoint.load_training(tmp_path / "x", back)
+    assert weights(back["one"]) == weights(made["one"]) != weights(made["two"])
+    for name in ("opt_one", "opt_two"):
+        assert same(back[name].state_dict(), made[name].state_dict())
 
 
 def test_settings_changed_during_training_come_back(saved, tmp_path):
@@ -232,7 +330,8 @@ def test_weights_of_another_architecture_are_refused(saved, other):
     path, _, _ = saved
     before = [p.clone() for p in other.parameters()]
     optimizer = torch.optim.Adam(other.parameters(), fused=True)
-    with pytest.raises(CourseError, match=rf"another architecture than {type(other).__name__}"):
+    message = "another architecture" if type(other) is Autoencoder else "model is Autoencoder; here"
+    with pytest.raises(CourseError, match=message):
         checkpoint.load_training(path, parts(other, optimizer))
     assert all(torch.equal(a, b) for a, b in zip(other.parameters(), before, strict=True))
 
@@ -244,12 +343,144 @@ def test_finished_weights_are_no_training_state(tmp_path):
         checkpoint.load_training(tmp_path / "x", parts(model, optimizer))
 
 
-def test_another_optimizer_is_refused(saved):
-    path, model, _ = saved
-    encoder, decoder = model.encoder.parameters(), model.decoder.parameters()
-    two_groups = torch.optim.Adam([{"params": encoder}, {"params": decoder}])
-    with pytest.raises(CourseError, match="another optimizer"):
-        checkpoint.load_training(path, parts(model, two_groups))
+OPTIM, SCHEDULE = torch.optim, torch.optim.lr_scheduler
+
+
+def optimizers():
+    """Return optimizers that must not take up what fused Adam with its defaults left."""
+    return {
+        "is Adam; here it is SGD": lambda m: OPTIM.SGD(m.parameters(), 1e-3),
+        "is Adam; here it is RMSprop": lambda m: OPTIM.RMSprop(m.parameters(), 1e-3),
+        "is Adam; here it is AdamW": lambda m: OPTIM.AdamW(m.parameters(), 1e-3, fused=True),
+        "is Adam; here it is Adagrad": lambda m: OPTIM.Adagrad(m.parameters(), 1e-3),
+        "lr = 0.001; here it has lr = 0.01": lambda m: adam(m.parameters(), lr=1e-2),
+        "eps = 1e-08; here it has eps = 1e-06": lambda m: adam(m.parameters(), eps=1e-6),
+        "betas 0 = 0.9; here it has betas 0 = 0.5": lambda m: adam(
+            m.parameters(), betas=(0.5, 0.9)
+        ),
+        "fused = True; here it has fused = None": lambda m: OPTIM.Adam(m.parameters()),
+        "lr = 0.001; here it has lr = a tensor": lambda m: adam(m.parameters(), torch.tensor(1e-3)),
+        "group 1 params 0 = nothing; here .* = model.decoder.0.weight": lambda m: adam(
+            [{"params": m.encoder[1].parameters()}, {"params": m.decoder.parameters()}]
+        ),
+        "params 0 = model.encoder.1.weight; here .* = model.decoder.2.bias": lambda m: adam(
+            [*m.parameters()][::-1]
+        ),
+    }
+
+
+def adam(parameters, lr=1e-3, **options):
+    """Return fused Adam."""
+    return OPTIM.Adam(parameters, lr=lr, fused=True, **options)
+
+
+@pytest.mark.parametrize("message", optimizers())
+def test_another_optimizer_is_refused_before_anything_changes(saved, message):
+    path, _, _ = saved
+    other, _ = trained(seed=9)
+    optimizer, before = optimizers()[message](other), weights(other)
+    state, drawn = copy.deepcopy(optimizer.state_dict()), torch.get_rng_state()
+    with pytest.raises(CourseError, match=message):
+        checkpoint.load_training(path, parts(other, optimizer))
+    assert weights(other) == before and torch.equal(torch.get_rng_state(), drawn)
+    assert same(optimizer.state_dict(), state)
+
+
+def test_another_schedule_is_refused(tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    made = {
+        "none": lambda o: None,
+        "OneCycleLR": lambda o: SCHEDULE.OneCycleLR(o, 1e-2, total_steps=40),
+        "StepLR": lambda o: SCHEDULE.StepLR(o, 10),
+    }
+    for written, write in made.items():
+        model, optimizer = trained()
+        checkpoint.save_training(path, parts(model, optimizer, write(optimizer)), {})
+        for taken, take in made.items():
+            other, restored = trained(seed=9)
+            together = parts(other, restored, take(restored))
+            if written == taken:
+                checkpoint.load_training(path, together)
+                continue
+            message = f"scheduler is {written}; here it is {taken}"
+            with pytest.raises(CourseError, match=message):
+                checkpoint.load_training(path, together)
+
+
+def warming(o, gamma):
+    """Return two schedules, one after the other."""
+    parts = [SCHEDULE.ConstantLR(o, 0.1, 2), SCHEDULE.ExponentialLR(o, gamma)]
+    return SCHEDULE.SequentialLR(o, parts, [2])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "message"),
+    [
+        (
+            lambda o: SCHEDULE.OneCycleLR(o, 1e-2, total_steps=40),
+            lambda o: SCHEDULE.OneCycleLR(o, 1e-2, total_steps=80),
+            "total_steps = 40; here it has total_steps = 80",
+        ),
+        (
+            lambda o: SCHEDULE.OneCycleLR(o, 1e-2, total_steps=40),
+            lambda o: SCHEDULE.OneCycleLR(o, 2e-2, total_steps=40),
+            "base_lrs 0 = 0.0004; here it has base_lrs 0 = 0.0008",
+        ),
+        (
+            lambda o: SCHEDULE.MultiStepLR(o, [4, 12]),
+            lambda o: SCHEDULE.MultiStepLR(o, [4, 14]),
+            "milestones 14 = nothing; here it has milestones 14 = 1",
+        ),
+        (
+            lambda o: warming(o, 0.9),
+            lambda o: warming(o, 0.8),
+            "_schedulers 1 gamma = 0.9; here it has _schedulers 1 gamma = 0.8",
+        ),
+        (
+            lambda o: SCHEDULE.ReduceLROnPlateau(o, patience=3),
+            lambda o: SCHEDULE.ReduceLROnPlateau(o, patience=4),
+            "patience = 3; here it has patience = 4",
+        ),
+    ],
+)
+def test_a_schedule_set_otherwise_is_refused(tmp_path, one, other, message):
+    path = tmp_path / "checkpoint.safetensors"
+    model, optimizer = trained()
+    checkpoint.save_training(path, parts(model, optimizer, one(optimizer)), {})
+    model, optimizer = trained()
+    with pytest.raises(CourseError, match=message):
+        checkpoint.load_training(path, parts(model, optimizer, other(optimizer)))
+
+
+def test_other_parts_are_refused(saved):
+    path, model, optimizer = saved
+    with pytest.raises(CourseError, match="whose optimizer is Adam; here it is none"):
+        checkpoint.load_training(path, {"model": model})
+    with pytest.raises(CourseError, match="whose average is none; here it is Autoencoder"):
+        checkpoint.load_training(path, parts(model, optimizer) | {"average": model})
+
+
+def test_a_training_of_the_first_format_is_refused_in_words(saved):
+    """As it was written until format 2: it did not say who had written it."""
+    path, model, optimizer = saved
+    rewrite(path, training={"param_groups": [{}], "scheduler": None, "rng": {}})
+    with pytest.raises(CourseError, match=r"earlier version of the course.*train from the start"):
+        checkpoint.load_training(path, parts(model, optimizer))
+
+
+def test_a_state_that_cannot_be_kept_is_refused_before_an_epoch_is_lost(few, tmp_path):
+    class Strange(SCHEDULE.LRScheduler):
+        def __init__(self, optimizer):
+            self.lock = object()
+            super().__init__(optimizer)
+
+        def get_lr(self):
+            return [group["lr"] for group in self.optimizer.param_groups]
+
+    model, optimizer = trained()
+    with pytest.raises(CourseError, match=r"scheduler/lock is a object, which a checkpoint cannot"):
+        train.fit(model, None, batches(few, 50), epochs=1, optimizer=optimizer, progress=False,
+                  scheduler=Strange(optimizer), checkpoint=tmp_path / "x")  # fmt: skip
 
 
 def test_a_checkpoint_cannot_run_code(tmp_path):

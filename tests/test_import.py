@@ -23,7 +23,8 @@ MAY_IMPORT = {
     "models": {"runtime"},  # for CourseError alone
     "losses": {"runtime"},  # likewise
     "metrics": {"runtime", "data"},
-    "checkpoint": {"runtime"},
+    "tagged": set(),
+    "checkpoint": {"tagged"},
     "train": {"runtime", "data", "checkpoint"},
     "recipes": COMPUTING,
     "runs": COMPUTING | {"recipes"},
@@ -41,8 +42,11 @@ MAY_IMPORT = {
     "__main__": {"cli"},
 }
 # every part may raise the course's error; all but the layers use files
+WITHOUT_FILES = {"models", "losses", "folders", "tagged"}
 MAY_IMPORT = {
-    part: needs | {"errors"} | (set() if part in {"models", "losses", "folders"} else {"folders"})
+    part: needs
+    | {"errors"}
+    | (set() if part in {"models", "losses", "folders", "tagged"} else {"folders"})
     for part, needs in MAY_IMPORT.items()
     if part not in {"__init__", "errors"}
 } | {"__init__": set(), "errors": set()}

@@ -8,10 +8,32 @@ measures what that is worth.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import torch
 
 from course_utils.runtime import CourseError
+
+
+class Loader(Protocol):
+    """What the loops of `course_utils.train` need of whatever gives them batches.
+
+    Attributes:
+        device: where the batches appear.
+        epoch: the pass that the next `for` loop makes; the loops set it, so that a resumed
+            training sees what an uninterrupted one would have seen.
+    """
+
+    device: torch.device
+    epoch: int
+
+    def __len__(self) -> int:
+        """Return the number of batches in a pass."""
+        ...
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Make one pass: batches (x, y) on the device."""
+        ...
 
 
 class Batches:

@@ -33,12 +33,13 @@ def run_epochs(
     run: dict | None = None,
     on_epoch: Callable[[dict], None] | None = None,
     progress: bool | None = None,
+    shown: tuple[str, ...] = ("train_loss",),
 ) -> list[dict]:
     """Run the epochs that are not finished yet; return the history, one dict per epoch.
 
     Args:
         one_epoch: called with the number of the epoch, from 0; trains the parts in place and
-            returns a row of numbers. "train_loss", where there is one, is shown in the bar.
+            returns a row of numbers.
         parts: by name, the modules, optimizers and schedules on which the next epoch depends. Their
             state and that of all random generators is kept after every epoch.
         epochs: in all, those before a resume included.
@@ -48,11 +49,14 @@ def run_epochs(
         run: JSON-able; kept in the checkpoint as the name of what is being trained.
         on_epoch: called with each new row of the history.
         progress: show a bar; None shows one in a terminal and in a notebook.
+        shown: numbers of the last row that the bar shows.
 
     Raises Interrupted on Ctrl-C, CourseError when the checkpoint cannot be read or written, or
     belongs to other parts.
     """
     history: list[dict] = []
+    if checkpoint is not None:
+        checkpoints.refuse_unkeepable(parts)
     if resume and checkpoint is not None:
         history = checkpoints.load_training(checkpoint, parts)["history"]
     bar = tqdm(range(len(history), epochs), initial=len(history), total=epochs, unit="epoch",
@@ -64,13 +68,17 @@ def run_epochs(
                 info = {"history": [*history, row], "run": run}
                 checkpoints.save_training(checkpoint, parts, info)
             history.append(row)  # once it is safe
-            if "train_loss" in row:
-                bar.set_postfix(loss=f"{row['train_loss']:.2f}")
+            bar.set_postfix({short(name): f"{row[name]:.2f}" for name in shown if name in row})
             if on_epoch:
                 on_epoch(row)
     except KeyboardInterrupt:
         raise Interrupted(interruption(len(history), checkpoint)) from None
     return history
+
+
+def short(name: str) -> str:
+    """Return the name of a number as the bar shows it."""
+    return name.removeprefix("train_")
 
 
 def hidden(progress: bool | None) -> bool | None:

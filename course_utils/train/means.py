@@ -14,39 +14,37 @@ class RunningMeans:
 
     After every `AT_ONCE` batches, and when a mean is asked for, what lies aside is fetched in one
     go and summed in double precision; so memory and the cost of a look do not grow with the epoch.
+    A term that comes with some batches only is averaged over those.
     """
 
     def __init__(self) -> None:
         self.aside: dict[str, list[torch.Tensor]] = defaultdict(list)
-        self.sizes: list[int] = []  # images of the batches that lie aside
+        self.sizes: dict[str, list[int]] = defaultdict(list)  # images of the batches that lie aside
         self.sums: dict[str, float] = defaultdict(float)
-        self.images = 0  # of the batches in the sums
+        self.images: dict[str, int] = defaultdict(int)  # of the batches in the sums
 
     def add(self, terms: dict[str, torch.Tensor], n: int) -> None:
         """Add the terms (scalars per image) of a batch of `n` images."""
         for name, term in terms.items():
             self.aside[name].append(term.detach())
-        self.sizes.append(n)
-        if len(self.sizes) == AT_ONCE:
-            self.collect()
+            self.sizes[name].append(n)
+            if len(self.sizes[name]) == AT_ONCE:
+                self.collect(name)
 
-    def collect(self) -> None:
-        """Move what lies aside into the sums; the device is waited for here."""
-        sizes = torch.tensor(self.sizes, dtype=torch.float64)
-        for name, terms in self.aside.items():
-            self.sums[name] += float(torch.stack(terms).cpu().double() @ sizes)
-        self.images += sum(self.sizes)
-        self.aside.clear()
-        self.sizes.clear()
+    def collect(self, name: str) -> None:
+        """Move what lies aside of one term into its sum; the device is waited for here."""
+        if self.sizes[name]:
+            sizes = torch.tensor(self.sizes[name], dtype=torch.float64)
+            self.sums[name] += float(torch.stack(self.aside[name]).cpu().double() @ sizes)
+            self.images[name] += sum(self.sizes[name])
+            self.aside[name].clear()
+            self.sizes[name].clear()
 
     def mean(self, name: str) -> float:
-        """Return the mean of one term so far."""
-        if self.sizes:
-            self.collect()
-        return self.sums[name] / self.images
+        """Return the mean of one term so far; NaN where it never came."""
+        self.collect(name)
+        return self.sums[name] / self.images[name] if self.images[name] else float("nan")
 
     def result(self) -> dict[str, float]:
         """Return the means of all terms."""
-        if self.sizes:
-            self.collect()
-        return {name: self.mean(name) for name in self.sums}
+        return {name: self.mean(name) for name in list(self.aside)}

@@ -13,9 +13,10 @@ import torch
 from torch import nn
 
 from course_utils import runtime
-from course_utils.data.loader import Batches
+from course_utils.data.loader import Loader
 from course_utils.train.loop import run_epochs
 from course_utils.train.means import RunningMeans
+from course_utils.train.noise import same_noise
 from course_utils.train.numerics import drop_negligible, forget_gradients
 from course_utils.train.watch import CHECK_EVERY, refuse_lost_weights, refuse_nan
 
@@ -25,8 +26,8 @@ LossFn = Callable[[nn.Module, torch.Tensor, torch.Tensor], dict[str, torch.Tenso
 def fit(
     model: nn.Module,
     loss_fn: LossFn,
-    train: Batches,
-    val: Batches | None = None,
+    train: Loader,
+    val: Loader | None = None,
     *,
     epochs: int,
     optimizer: torch.optim.Optimizer,
@@ -92,7 +93,7 @@ def train_epoch(model, loss_fn, train, optimizer, scheduler, precision, epoch) -
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, loss_fn: LossFn, batches: Batches) -> dict[str, float]:
+def evaluate(model: nn.Module, loss_fn: LossFn, batches: Loader) -> dict[str, float]:
     """Return the mean of every loss term over all images of `batches`, in eval mode.
 
     A loss that draws random numbers draws the same ones at every call, and those of the training
@@ -102,9 +103,7 @@ def evaluate(model: nn.Module, loss_fn: LossFn, batches: Batches) -> dict[str, f
     model.eval()
     totals = RunningMeans()
     batches.epoch = 0
-    devices = [batches.device] if batches.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(0)
+    with same_noise(batches.device):
         for x, y in batches:
             totals.add(loss_fn(model, x, y), len(x))
     model.train(was_training)
