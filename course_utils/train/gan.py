@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from course_utils import runtime
-from course_utils.data.loader import Loader
+from course_utils.data.loader import Loader, check_loader
 from course_utils.runtime import CourseError
 from course_utils.train.loop import run_epochs
 from course_utils.train.means import RunningMeans
@@ -91,6 +91,7 @@ def fit_gan(
     Raises Diverged when a loss is NaN or infinite, Interrupted on Ctrl-C, CourseError when the
     checkpoint cannot be read or written, or an epoch is too short for a step of the generator.
     """
+    check_loader(train, "train")
     if not 1 <= d_steps <= len(train):
         raise CourseError(
             f"d_steps is {d_steps}, and an epoch has {len(train)} batches: the generator would "

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from course_utils import runtime
-from course_utils.data.loader import Loader
+from course_utils.data.loader import Loader, check_loader
 from course_utils.train.loop import run_epochs
 from course_utils.train.means import RunningMeans
 from course_utils.train.noise import same_noise
@@ -53,6 +53,7 @@ def fit(
     Raises Diverged when the loss is NaN or infinite, Interrupted on Ctrl-C, CourseError when the
     checkpoint cannot be read or written.
     """
+    check_loader(train, "train")
 
     def one_epoch(epoch: int) -> dict[str, float]:
         train.epoch = epoch
@@ -99,6 +100,7 @@ def evaluate(model: nn.Module, loss_fn: LossFn, batches: Loader) -> dict[str, fl
     A loss that draws random numbers draws the same ones at every call, and those of the training
     go on as if nothing had been evaluated.
     """
+    check_loader(batches, "batches")
     was_training = model.training
     model.eval()
     totals = RunningMeans()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils.data import Split, as_float, batches
+from course_utils.data import Batches, Split, as_float, batches
 from course_utils.runtime import CourseError
 
 
@@ -142,3 +142,79 @@ def test_no_images_or_too_few_labels_are_refused(numbered):
 def test_dropping_the_only_batch_is_refused(numbered):
     with pytest.raises(CourseError, match="drop_last"):
         batches(numbered.head(3), 4, drop_last=True)
+
+
+# ------------------------------------------------------------------------------- several processes
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("world", [1, 2, 4])
+def test_the_ranks_share_each_batch(numbered, world, shuffle):
+    """Their parts, one after another, are the batch of a single process."""
+    split, options = numbered.head(96), {"seed": 3, "shuffle": shuffle}
+    alone = [y for _, y in batches(split, 32, **options)]
+    ranks = [batches(split, 32, rank=r, world=world, **options) for r in range(world)]
+    together = [[y for _, y in made] for made in ranks]
+    assert all(len(made) == 3 for made in ranks)
+    for batch, *parts in zip(alone, *together, strict=True):
+        assert len({len(part) for part in parts}) == 1
+        assert torch.equal(torch.cat(parts), batch)
+
+
+def test_batches_that_cannot_be_shared_are_refused(numbered):
+    with pytest.raises(CourseError, match="a batch of 10 cannot be shared equally by 4"):
+        batches(numbered, 10, world=4, drop_last=True)
+    with pytest.raises(CourseError, match=r"a batch of 3 cannot .* drop_last"):
+        batches(numbered, 20, world=2)
+    assert len(batches(numbered, 20, world=2, drop_last=True)) == 5
+    with pytest.raises(CourseError, match="rank 2 of 2 processes"):
+        batches(numbered.head(20), 10, rank=2, world=2)
+
+
+# ------------------------------------------------------------------------------ what comes as data
+
+
+def images(**changes):
+    """Return images and labels that make batches, with changes."""
+    return {"x": torch.rand(8, 1, 4, 4), "y": torch.arange(8)} | changes
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"x": np.zeros((8, 1, 4, 4), np.float32)}, r"x is a NumPy array.*torch\.from_numpy\(x\)"),
+        ({"y": np.arange(8)}, r"y is a NumPy array.*torch\.from_numpy\(y\)"),
+        ({"x": [[0.0] * 4] * 8}, r"x is a list.*torch\.as_tensor\(x\)"),
+        ({"x": torch.rand(8, 4, 4)}, r"shape \(8, 4, 4\).*x = x\[:, None\]"),
+        ({"x": torch.rand(8)}, r"shape \(8,\); wanted are images"),
+        ({"x": torch.rand(8, 1, 4, 4, 1)}, r"wanted are images \(N, C, H, W\) or points"),
+        ({"x": torch.rand(8, 1, 4, 4).double()}, r"x is torch\.float64.*x = x\.float\(\)"),
+        ({"x": torch.rand(8, 1, 4, 4).half()}, r"x is torch\.float16.*x = x\.float\(\)"),
+        ({"x": torch.ones(8, 1, 4, 4).long()}, r"x is torch\.int64.*x\.to\(torch\.uint8\)"),
+        ({"x": torch.full((8, 1, 4, 4), np.nan)}, r"NaN or infinite values in 8 of 8 images"),
+        ({"x": torch.tensor([[1.0, np.inf]] + 7 * [[0.0, 1.0]])}, r"in 1 of 8 images; leave"),
+        ({"y": torch.arange(8).int()}, r"y is torch\.int32.*y = y\.long\(\)"),
+        ({"y": torch.full((8,), np.nan)}, r"y has NaN"),
+        ({"y": torch.tensor(3)}, r"y is a single number"),
+        ({"batch_size": True}, r"batch_size is True"),
+    ],
+)
+def test_what_is_no_data_is_refused_in_one_sentence(changes, message):
+    with pytest.raises(CourseError, match=message) as caught:
+        Batches(**({"batch_size": 4} | images(**changes)))
+    assert len(str(caught.value)) < 200 and ". " not in str(caught.value)
+
+
+def test_what_the_sentence_advises_mends_it():
+    x = torch.rand(8, 4, 4).double()
+    x[2, 0, 0] = np.nan
+    x = x[:, None]
+    x = x.float()
+    x = x[x.flatten(1).isfinite().all(1)]
+    assert len(Batches(x, torch.arange(7), 7)) == 1
+
+
+def test_points_in_the_plane_make_batches():
+    points = torch.randn(10, 2)
+    made = torch.cat([x for x, _ in Batches(points, torch.zeros(10).long(), 4)])
+    assert torch.equal(made, points)

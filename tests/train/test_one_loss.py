@@ -277,6 +277,47 @@ def test_running_means_are_exact_over_many_batches():
     assert means.result()["loss"] == pytest.approx(float(torch.tensor(0.1)), rel=1e-9)
 
 
+# ----------------------------------------------------------------------------------------- loaders
+
+
+class Stream:
+    """Batches that are made on the way and rest nowhere; nothing but a Loader."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, split):
+        self.made, self.epoch = batches(split, 64, seed=5, shuffle=True), 0
+
+    def __len__(self):
+        return len(self.made)
+
+    def __iter__(self):
+        self.made.epoch = self.epoch
+        self.epoch += 1
+        yield from self.made
+
+
+def test_a_stream_trains_and_evaluates_like_batches(few):
+    model, optimizer = (made := new_model()), adam(made)
+    history = train.fit(model, losses.reconstruction, Stream(few), Stream(few), epochs=2,
+                        optimizer=optimizer, progress=False)  # fmt: skip
+    expected, rows = fitted(few, epochs=2, val=batches(few, 64))
+    for a, b in zip(model.parameters(), expected.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert history[-1]["val_loss"] == pytest.approx(rows[-1]["val_loss"], rel=1e-6)
+
+
+def test_a_dataloader_is_refused_in_words(few):
+    loader = torch.utils.data.DataLoader([(x, 0) for x in few.x], 64)
+    model = new_model()
+    for use in (
+        lambda: train.evaluate(model, losses.reconstruction, loader),
+        lambda: train.fit(model, losses.reconstruction, loader, epochs=1, optimizer=adam(model)),
+    ):
+        with pytest.raises(CourseError, match=r"a DataLoader, which lacks.*data\.batches\(split"):
+            use()
+
+
 # ------------------------------------------------------------------------------- when it goes wrong
 
 
