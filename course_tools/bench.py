@@ -26,7 +26,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
 
 from course_utils import data, recipes, runtime, train
-from course_utils.data import idx
 from course_utils.recipes.recipe import make_optimizer, make_schedule
 from course_utils.runtime import CourseError
 
@@ -247,12 +246,12 @@ def load_seconds(repeats: int = 3) -> float | None:
     The best of a few: the first may wait for the disk.
     """
     folder = runtime.data_dir()
-    if idx.missing(folder, "MNIST"):
+    if data.COLLECTIONS["mnist"].missing(folder):
         return None
     times = []
     for _ in range(repeats):
         started = time.perf_counter()
-        idx.read(folder, "MNIST")
+        data.COLLECTIONS["mnist"].read(folder)
         times.append(time.perf_counter() - started)
     return round(min(times), 3)
 

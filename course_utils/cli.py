@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from course_utils import claims as course_claims
-from course_utils import runtime
+from course_utils import folders, runtime
 from course_utils.runtime import CourseError
 
 
@@ -82,30 +82,35 @@ def doctor() -> None:
 
 @app.command()
 def data(
-    collection: Annotated[Literal["mnist", "fashionmnist"], typer.Argument(show_choices=True)],
+    collection: Annotated[str, typer.Argument(metavar="mnist|fashionmnist")],
     verify: Annotated[
         bool, typer.Option("--verify", help="Read the files again and check their SHA-256.")
     ] = False,
+    archive: Annotated[
+        Path | None, typer.Option(help="Take it from this file instead of the network.")
+    ] = None,
 ) -> None:
     """Fetch a data set, or verify the one that is there.
 
     It goes to COURSE_DATA, else to the cache, and is verified before it is kept; nothing is fetched
-    twice. COURSE_MIRROR names a mirror to ask first.
+    twice, and no other file is touched. COURSE_MIRROR names an address or a folder to ask first.
     """
-    from course_utils.data import idx
+    from course_utils.data import COLLECTIONS
 
-    name = {"mnist": "MNIST", "fashionmnist": "FashionMNIST"}[collection]
-    folder = runtime.data_dir()
-    place = folder / name / "raw"
-    if idx.missing(folder, name):
-        typer.echo(f"Fetching {name} into {place} ...")
-        idx.download(folder, name)
-        typer.echo(f"{name} is in {place}: four files, verified")
+    found = COLLECTIONS.get(collection.lower().replace("-", ""))
+    if found is None:
+        names = ", ".join(COLLECTIONS)
+        raise CourseError(f"collection {collection!r} is unknown; choose one of: {names}")
+    root = folders.data_dir()
+    place = root / found.folder
+    if found.missing(root):
+        typer.echo(f"Fetching {found.title} into {place} ...")
+        found.fetch(root, archive and folders.located(archive))
+        typer.echo(f"{found.title} is in {place}, verified")
     elif verify:
-        idx.read(folder, name)
-        typer.echo(f"{name} in {place} is what was published: four files, SHA-256 checked")
+        typer.echo(f"{found.title} in {place} is what was published: {found.verify(root)}")
     else:
-        typer.echo(f"{name} is already in {place}; --verify checks it")
+        typer.echo(f"{found.title} is already in {place}; --verify checks it")
 
 
 # --------------------------------------------------------------------------- train and evaluate

@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import course_utils
-from course_utils import runtime
-from course_utils.runtime import CourseError
+from course_utils import folders, runtime
+from course_utils.errors import CourseError
 
 Finding = tuple[str, str, str]  # topic, what was found, what to do ("" where nothing is wrong)
 
@@ -21,7 +21,7 @@ def findings() -> Iterator[Finding]:
     yield "system", f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores", ""
     found = runtime.versions()
     yield "versions", ", ".join(f"{name} {version}" for name, version in found.items()), ""
-    yield from folders()
+    yield from places()
     if importlib.util.find_spec("torch") is None:
         yield "torch", "missing", "pip install torch torchvision (in a clone: make test)"
         return
@@ -29,21 +29,25 @@ def findings() -> Iterator[Finding]:
     yield from data()
 
 
-def folders() -> Iterator[Finding]:
+def places() -> Iterator[Finding]:
     """Yield the folders that the course writes to."""
-    yield "cache", *writable(runtime.cache_dir())
-    folder = runtime.runs_dir()
-    found, problem = writable(folder)
-    kept = len(list(folder.glob("*/run.json"))) if folder.is_dir() else 0
-    yield "runs", f"{found}, {kept} kept", problem
+    yield "cache", *writable(folders.cache_dir)
+    found, problem = writable(folders.runs_dir)
+    if problem:
+        yield "runs", found, problem
+    else:
+        kept = len(folders.listing(Path(found), "*/run.json"))
+        yield "runs", f"{found}, {kept} kept", ""
 
 
-def writable(folder: Path) -> tuple[str, str]:
-    """Return the folder as text, and what to do when nothing can be written there."""
+def writable(find: Callable[[], Path]) -> tuple[str, str]:
+    """Return the folder that `find` names, and what to do when nothing can be written there."""
+    folder = None
     try:
-        runtime.make_folder(folder)
+        folder = find()
+        folders.make_folder(folder)
     except CourseError as error:
-        return str(folder), str(error)
+        return str(folder or "unknown"), str(error)
     return str(folder), ""
 
 
@@ -57,22 +61,28 @@ def device() -> tuple[str, str]:
 
 def data() -> Iterator[Finding]:
     """Yield where the real data are, and how to get those that are missing."""
-    from course_utils.data import idx
+    from course_utils.data import COLLECTIONS
 
     source = os.environ.get("COURSE_SOURCE") or "auto"
     yield "source", f"{source} (COURSE_SOURCE)", ""
     try:
-        folder = runtime.data_dir()
+        root = folders.data_dir()
     except CourseError as error:
         yield "data", "unusable", str(error)
         return
-    for name in idx.SHA256:
-        command = f"course data {name.lower()}"
-        absent = idx.missing(folder, name)
-        if not absent:
-            yield name, f"in {folder / name / 'raw'} ({command} --verify checks it)", ""
-        elif len(absent) < len(idx.FILES):
-            yield name, f"incomplete in {folder / name / 'raw'}", f"{command} fetches it"
-        else:
-            instead = f"drawn images are used; for the real ones: {command}"
-            yield name, f"not in {folder}: {instead}", ""
+    for collection in COLLECTIONS.values():
+        try:
+            yield collection.title, *images(collection, root)
+        except CourseError as error:
+            yield collection.title, "unusable", str(error)
+
+
+def images(collection, root: Path) -> tuple[str, str]:
+    """Return where the images of a collection are, and what to do when some are missing."""
+    command, place = f"course data {collection.command}", root / collection.folder
+    absent = collection.missing(root)
+    if not absent:
+        return f"in {place} ({command} --verify checks it)", ""
+    if len(absent) < len(collection.files):
+        return f"incomplete in {place}: no {', '.join(absent)}", f"{command} fetches it"
+    return f"not in {root}: drawn images are used; for the real ones: {command}", ""

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
+import json
 import os
 import re
 import sys
@@ -229,6 +231,76 @@ def write_tensors(
 
     # not save_file: killed, it leaves a file whose name nobody could tell from the user's own
     write_atomically(path, save(tensors, metadata))
+
+
+def write_sealed(path: Path, tensors: dict[str, torch.Tensor], info: dict | None = None) -> None:
+    """Write tensors (on the CPU, contiguous) and the JSON-able `info` as one file, with a seal.
+
+    The seal is a hash over all of it, so that `read_sealed` notices damage. The same content gives
+    the same bytes. Raises CourseError as `write_tensors` does.
+    """
+    info = json.loads(json.dumps(info or {}))  # as it will be read
+    sealed = info | {"seal": seal(info, tensors)}
+    # one key only: safetensors writes several in random order
+    write_tensors(path, tensors, {"course": json.dumps(sealed, sort_keys=True)})
+
+
+def read_sealed(path: Path) -> tuple[dict[str, torch.Tensor], dict]:
+    """Return the tensors (on the CPU) and the info that `write_sealed` wrote to `path`.
+
+    Raises CourseError when the file is absent, locked, foreign, truncated, or when so much as one
+    bit of it has changed. Files from before there were seals are read without one.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    with in_words("read", path):
+        path.open("rb").close()  # the system's own words for what keeps us from reading it
+    try:
+        with safe_open(path, framework="pt") as file:
+            info = json.loads((file.metadata() or {})["course"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            found = info.pop("seal", None)
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CourseError(
+            f"{path} cannot be read as a file of the course ({error}); it may be truncated"
+        ) from None
+    if found is not None and found != seal(info, tensors):
+        raise CourseError(f"{path} is damaged: its content is not what was written")
+    return tensors, info
+
+
+def seal(info: dict, tensors: dict[str, torch.Tensor] | None = None) -> str:
+    """Return the SHA-256 over JSON-able `info` and tensors, in the order of their names."""
+    total = hashlib.sha256(json.dumps(info, sort_keys=True).encode())
+    for name, tensor in sorted((tensors or {}).items()):
+        import torch
+
+        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        total.update(tensor.contiguous().flatten().view(torch.uint8).numpy())
+    return total.hexdigest()
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Write a JSON-able dict for people to read, atomically and sealed."""
+    content = json.loads(json.dumps(content))  # as it will be read: lists for tuples, str for int
+    text = json.dumps(content | {"seal": seal(content)}, indent=1, ensure_ascii=False)
+    write_atomically(path, text + "\n")
+
+
+def read_json(path: Path) -> dict:
+    """Return what `write_json` wrote to `path`.
+
+    Raises CourseError when the file is absent, locked, no JSON object, or when so much as one
+    character of its values has changed. Files from before there were seals are read without one.
+    """
+    try:
+        content = json.loads(read_text(path))
+        found = content.pop("seal", None)
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
+        raise CourseError(f"{path} is damaged: it is no JSON object ({error})") from None
+    if found is not None and found != seal(content):
+        raise CourseError(f"{path} is damaged, or was changed by hand: its seal is broken")
+    return content
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import torch
 from typer.testing import CliRunner
 
 from course_utils import cli, data, recipes
-from course_utils.data import idx
+from course_utils.data.mnist_like import FILES, MNIST
 
 
 def course(*words):
@@ -70,12 +70,12 @@ def publish(root: Path, monkeypatch, sizes=(60, 20)) -> Path:
     contents = [as_idx(rng.integers(0, 10, shape, dtype=np.uint8)) for shape in shapes]
     raw = root / "MNIST" / "raw"
     raw.mkdir(parents=True)
-    for name, content in zip(idx.FILES, contents, strict=True):
+    for name, content in zip(FILES, contents, strict=True):
         (raw / f"{name}.gz").write_bytes(gzip.compress(content))
-    sums = tuple(hashlib.sha256(content).hexdigest() for content in contents)
-    monkeypatch.setitem(idx.SHA256, "MNIST", sums)
-    monkeypatch.setitem(data.SIZES, "quick", (40, 20, 20))
+    sums = [hashlib.sha256(content).hexdigest() for content in contents]
+    monkeypatch.setattr(MNIST, "sha256", dict(zip(FILES, sums, strict=True)))
+    monkeypatch.setitem(MNIST.sizes, "quick", (40, 20, 20))
     monkeypatch.setenv("COURSE_DATA", str(root))
     monkeypatch.setenv("COURSE_SOURCE", "auto")
-    data._load.cache_clear()
+    data.forget()
     return raw

@@ -1,13 +1,9 @@
 """Mistakes of a person end with a message and exit status 2: no traceback, nothing half done."""
 
 import functools
-import gc
-import hashlib
-import http.server
 import json
 import math
 import os
-import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +12,7 @@ from commands import course, publish, refused, tiny_recipe
 
 from course_utils import checkpoint, data, recipes, runtime
 from course_utils.data import idx
+from course_utils.data.mnist_like import FILES, MNIST
 from course_utils.runs import driver
 
 
@@ -38,7 +35,7 @@ def finished(tiny, tmp_path):
 def mnist(tmp_path, monkeypatch):
     """Publish a small MNIST; return its folder MNIST/raw, which COURSE_DATA leads to."""
     yield publish(tmp_path / "data", monkeypatch)
-    data._load.cache_clear()
+    data.forget()
 
 
 @pytest.fixture
@@ -77,7 +74,6 @@ def test_an_unknown_source(on_mnist, monkeypatch):
 @pytest.mark.parametrize(
     "words",
     [
-        ("data", "imagenet"),
         ("data",),
         ("train",),
         ("train", "tiny", "--seed", "-1"),
@@ -109,9 +105,9 @@ def damage(path: Path, how: str) -> None:
 @pytest.mark.parametrize("how", ["truncated", "empty", "corrupt", "foreign"])
 @pytest.mark.parametrize("packed", [True, False])
 def test_a_damaged_data_file(mnist, on_mnist, how, packed):
-    path = mnist / f"{idx.FILES[0]}.gz"
+    path = mnist / f"{FILES[0]}.gz"
     if not packed:
-        content = idx.unpacked(path)
+        content = idx.unpacked(path.read_bytes())
         path.unlink()
         path = path.with_suffix("")
         path.write_bytes(content)
@@ -122,8 +118,8 @@ def test_a_damaged_data_file(mnist, on_mnist, how, packed):
 
 
 def test_one_wrong_pixel_is_noticed(mnist, on_mnist):
-    path = mnist / idx.FILES[0]
-    content = bytearray(idx.unpacked(mnist / f"{idx.FILES[0]}.gz"))
+    path = mnist / FILES[0]
+    content = bytearray(idx.unpacked((mnist / f"{FILES[0]}.gz").read_bytes()))
     content[-1] ^= 1
     path.write_bytes(content)
     assert "SHA-256" in refused("data", "mnist", "--verify")
@@ -131,12 +127,11 @@ def test_one_wrong_pixel_is_noticed(mnist, on_mnist):
 
 @pytest.mark.skipif(not os.environ.get("COURSE_DATA"), reason="set COURSE_DATA to real data")
 def test_a_real_file_cut_short(tmp_path, monkeypatch, on_mnist):
-    real = runtime.data_dir() / "MNIST" / "raw"
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
-    for name in idx.FILES:
-        content = idx.unpacked(next(p for p in idx.candidates(real / name) if p.is_file()))
-        (raw / name).write_bytes(content[:-1] if name == idx.FILES[2] else content)
+    for name in FILES:
+        content = MNIST.content(runtime.data_dir(), name)
+        (raw / name).write_bytes(content[:-1] if name == FILES[2] else content)
     monkeypatch.setenv("COURSE_DATA", str(tmp_path))
     monkeypatch.setenv("COURSE_SOURCE", "auto")
     assert "7,840,015 bytes where 7,840,016 belong" in refused("train", "tiny")
@@ -160,9 +155,9 @@ def test_a_data_folder_that_is_not_there(tmp_path, on_mnist, monkeypatch):
 
 
 def test_an_incomplete_data_folder_is_no_reason_to_draw(mnist, on_mnist):
-    (mnist / f"{idx.FILES[3]}.gz").unlink()
+    (mnist / f"{FILES[3]}.gz").unlink()
     message = refused("train", "tiny")
-    assert idx.FILES[3] in message and "course data mnist" in message
+    assert FILES[3] in message and "course data mnist" in message
     assert "COURSE_SOURCE=drawn" in message
 
 
@@ -291,100 +286,3 @@ def test_a_learning_rate_that_blows_up(runs, monkeypatch):
     wild = recipes.Settings(epochs=3, batch_size=100, lr=1e38)
     monkeypatch.setitem(recipes.RECIPES, "tiny", tiny_recipe(quick=wild))
     assert "Lower the learning rate" in refused("train", "tiny")
-
-
-# -------------------------------------------------------------------------------------- downloading
-
-
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    """Serve files without a log."""
-
-    def log_message(self, *args):
-        pass
-
-
-@pytest.fixture
-def served(monkeypatch):
-    """Return a function that serves a folder as the only mirror."""
-    import torchvision.datasets
-
-    monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [])
-    servers = []
-
-    def serve(folder: Path) -> None:
-        handler = functools.partial(QuietHandler, directory=str(folder))
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        servers.append(server)
-        monkeypatch.setenv("COURSE_MIRROR", f"http://127.0.0.1:{server.server_port}/")
-
-    yield serve
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
-
-@pytest.fixture
-def tiny_mirror(tmp_path, monkeypatch, served):
-    """Serve the small MNIST, whose MD5 sums torchvision is told; return its folder."""
-    import torchvision.datasets
-
-    raw = publish(tmp_path / "published", monkeypatch)
-    packed = [raw / f"{name}.gz" for name in idx.FILES]
-    sums = [(path.name, hashlib.md5(path.read_bytes()).hexdigest()) for path in packed]
-    monkeypatch.setattr(torchvision.datasets.MNIST, "resources", sums)
-    (tmp_path / "data").mkdir()
-    monkeypatch.setenv("COURSE_DATA", str(tmp_path / "data"))
-    served(raw)
-    yield raw
-    data._load.cache_clear()
-
-
-def test_data_fetches_and_train_finds_it(tiny_mirror, on_mnist):
-    result = course("data", "mnist")
-    assert result.exit_code == 0 and "four files, verified" in result.stdout
-    assert "already in" in course("data", "mnist").stdout
-    assert "on mnist:" in course("train", "tiny").stdout
-
-
-def test_data_completes_what_is_incomplete(tiny_mirror, tmp_path):
-    course("data", "mnist")
-    for path in (tmp_path / "data" / "MNIST" / "raw").glob(f"{idx.FILES[0]}*"):
-        path.unlink()
-    assert course("data", "mnist").exit_code == 0
-    assert "SHA-256 checked" in course("data", "mnist", "--verify").stdout
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # urllib's socket
-@pytest.mark.parametrize("spoil", ["missing", "truncated", "corrupt"])
-def test_a_bad_mirror(tiny_mirror, tmp_path, spoil):
-    victim = tiny_mirror / f"{idx.FILES[2]}.gz"
-    victim.unlink() if spoil == "missing" else damage(victim, spoil)
-    message = refused("data", "mnist")
-    gc.collect()  # here, not in the next test
-    assert "could not be downloaded" in message and "COURSE_MIRROR" in message
-    assert list((tmp_path / "data").iterdir()) == []
-
-
-def test_no_mirror_answers(tiny_mirror, monkeypatch):
-    monkeypatch.setenv("COURSE_MIRROR", "http://127.0.0.1:9")  # nothing listens there
-    message = refused("data", "mnist")
-    assert "could not be downloaded" in message and "127.0.0.1:9" in message
-
-
-def test_a_data_folder_that_cannot_be_written(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("in the way")
-    monkeypatch.delenv("COURSE_DATA", raising=False)
-    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "file" / "cache"))
-    assert "cannot write to" in refused("data", "mnist")
-
-
-@pytest.mark.skipif(not os.environ.get("COURSE_DATA"), reason="set COURSE_DATA to real data")
-def test_the_real_archives_are_fetched_and_verified(tmp_path, monkeypatch, served):
-    mirror = Path(os.environ["COURSE_DATA"]) / "mirror"
-    if not (mirror / f"{idx.FILES[0]}.gz").is_file():
-        pytest.skip("there is no folder `mirror` with MNIST's four archives beside MNIST")
-    served(mirror)
-    monkeypatch.setenv("COURSE_DATA", str(tmp_path))
-    assert "four files, verified" in course("data", "mnist").stdout
-    assert "SHA-256 checked" in course("data", "mnist", "--verify").stdout

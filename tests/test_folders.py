@@ -250,3 +250,51 @@ def test_a_lock_that_cannot_be_written_is_told(tmp_path, ordinary_user):
     with ordinary_user(), pytest.raises(CourseError, match="no permission"):  # noqa: SIM117
         with folders.lock(tmp_path / ".lock", "nothing"):
             raise AssertionError("the block ran without its lock")
+
+
+# ----------------------------------------------------------------------------------------- seals
+
+
+def test_every_damage_to_a_sealed_file_of_tensors_is_found_or_harmless(tmp_path):
+    """Each bit of the file, turned by itself; harmless are those in the word `seal` alone."""
+    path, x = tmp_path / "file", torch.arange(3, dtype=torch.bfloat16)
+    folders.write_sealed(path, {"x": x, "n": torch.tensor(7), "none": torch.zeros(0)}, {"a": [1]})
+    whole, missed = path.read_bytes(), 0
+    for i in range(8 * len(whole)):
+        spoiled = bytearray(whole)
+        spoiled[i // 8] ^= 1 << i % 8
+        path.write_bytes(spoiled)
+        try:
+            tensors, info = folders.read_sealed(path)
+        except CourseError:
+            continue
+        missed += 1
+        assert torch.equal(tensors["x"], x) and tensors["n"] == 7 and info["a"] == [1]
+    assert missed <= 8 * len("seal")
+
+
+def test_every_damage_to_a_sealed_record_is_found_or_harmless(tmp_path):
+    path, content = tmp_path / "file", {"loss": 0.25, "epochs": [1, 2], "name": "ünlü", "ok": True}
+    folders.write_json(path, content)
+    whole = path.read_bytes()
+    assert folders.read_json(path) == content
+    found = 0
+    for i in range(8 * len(whole)):
+        spoiled = bytearray(whole)
+        spoiled[i // 8] ^= 1 << i % 8
+        path.write_bytes(spoiled)
+        try:
+            assert folders.read_json(path).items() >= content.items()
+        except CourseError:
+            found += 1
+    assert found > 0.9 * 8 * len(whole)
+
+
+def test_records_without_a_seal_are_read_and_what_is_none_is_told(tmp_path):
+    path = tmp_path / "file"
+    path.write_text('{"a": 1}', encoding="utf-8")
+    assert folders.read_json(path) == {"a": 1}
+    for content in ("[1]", "{", "", "7", "null"):
+        path.write_text(content, encoding="utf-8")
+        with pytest.raises(CourseError, match="is damaged: it is no JSON object"):
+            folders.read_json(path)

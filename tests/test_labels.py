@@ -14,9 +14,9 @@ from torch.distributions import (
 )
 
 from course_utils import codes, data, metrics, plotting
-from course_utils.data.slant import by_slant
+from course_utils.data import derived
+from course_utils.data.derived import by_slant
 from course_utils.models import ConditionalAutoencoder, ConditionalVAE
-from course_utils.recipes import vae as vae_recipes
 from course_utils.runtime import CourseError
 
 
@@ -156,10 +156,10 @@ def test_nats_from_prior_wants_enough_codes():
 
 
 def test_quick_runs_see_few_images_labelled_by_slant():
-    short = vae_recipes.few(400, by_slant)(profile="quick")
+    short = derived.few(400, by_slant)(profile="quick")
     whole = by_slant(profile="quick")
     assert len(short.train) == 400 and torch.equal(short.train.y, whole.train.y[:400])
-    assert short.sha256 != vae_recipes.few(400)(profile="quick").sha256
+    assert short.sha256 != derived.few(400)(profile="quick").sha256
     assert len(data.mnist(profile="quick").classes) == 10 and len(short.classes) == 4
 
 

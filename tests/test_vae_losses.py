@@ -10,7 +10,7 @@ from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from course_utils import losses, train
 from course_utils.data import Split
-from course_utils.data.binary import binarised
+from course_utils.data.derived import binarised
 from course_utils.data.loader import Batches
 from course_utils.models import VAE, ConditionalAutoencoder, ConditionalVAE
 from course_utils.runtime import CourseError

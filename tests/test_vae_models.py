@@ -6,11 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils import claims, data, losses, recipes
+from course_utils import claims, losses, recipes
 from course_utils.models import VAE, ConditionalAutoencoder, ConditionalVAE, ConvVAE
 from course_utils.models.conditional import one_hot
 from course_utils.models.vae import sample_gaussian
-from course_utils.recipes import vae as vae_recipes
 from course_utils.train import parameter_count
 
 VARIATIONAL = [lambda: VAE((30, 20), 5), ConvVAE, lambda: VAE(code_dim=2, activation="gelu")]
@@ -359,25 +358,6 @@ def test_quick_runs_learn(name, runs):
     assert made.metrics["test_loss"] < 0.6 * 784 * math.log(2)  # every pixel undecided
     assert all(math.isfinite(value) for value in made.metrics.values())
     assert made.metrics == recipes.run(name, profile="quick").metrics
-
-
-def test_few_is_the_quick_data_cut_short(digits):
-    short = vae_recipes.few(1000)(profile="quick")
-    for split, n in (("train", 1000), ("val", 250), ("test", 250)):
-        assert torch.equal(getattr(short, split).x, getattr(digits, split).x[:n])
-        assert torch.equal(getattr(short, split).y, getattr(digits, split).y[:n])
-    assert (short.name, short.classes) == (digits.name, digits.classes)
-
-
-def test_few_of_another_number_is_another_data_set(digits):
-    """Or a run on a thousand images would be taken for one on two thousand."""
-    hashes = {vae_recipes.few(n)(profile="quick").sha256 for n in (1000, 2000)}
-    assert len(hashes | {digits.sha256}) == 3
-
-
-def test_few_is_everything_in_full(digits, monkeypatch):
-    monkeypatch.setattr(data, "mnist", lambda profile=None: digits)
-    assert vae_recipes.few(1000)(profile="full") is digits
 
 
 def test_an_untrained_network_misses_the_bound_of_the_chapter(digits):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from course_utils import losses
-from course_utils.data.slant import by_slant
+from course_utils.data.derived import by_slant, few
 from course_utils.models import VAE, ConditionalAutoencoder, ConditionalVAE
 from course_utils.recipes.recipe import Recipe, Settings
-from course_utils.recipes.vae import few
 
 FULL = Settings(epochs=25, batch_size=128, lr=2e-3, schedule="onecycle")
 QUICK = Settings(epochs=3, batch_size=50, lr=5e-3)

@@ -16,9 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from course_utils import checkpoint, losses
+from course_utils.data.derived import few
 from course_utils.models import Classifier
 from course_utils.recipes.recipe import Recipe, Settings
-from course_utils.recipes.vae import few
 from course_utils.runtime import CourseError
 
 FULL = Settings(epochs=15, batch_size=128, lr=4e-3, optimizer="adamw", weight_decay=0.01,

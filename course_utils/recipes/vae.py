@@ -2,39 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
 from dataclasses import replace
 
-from course_utils import data, losses, runtime
+from course_utils import losses
+from course_utils.data.derived import few
 from course_utils.models import VAE, Autoencoder, ConvVAE
 from course_utils.recipes.recipe import Recipe, Settings
-
-
-def few(n: int, whole: Callable[..., data.Dataset] | None = None) -> Callable[..., data.Dataset]:
-    """Return a function like `whole` that in the quick profile gives its first images only.
-
-    For networks that take seconds per thousand images without a graphics card.
-
-    Args:
-        n: training images in the quick profile; validation and test get a quarter of it each.
-        whole: profile -> the data set that the full profile takes; None is `data.mnist`.
-    """
-
-    def load(profile: str | None = None) -> data.Dataset:
-        dataset = (whole or data.mnist)(profile=profile)
-        if runtime.profile(profile) == "full":
-            return dataset
-        return replace(
-            dataset,
-            train=dataset.train.head(n),
-            val=dataset.val.head(n // 4),
-            test=dataset.test.head(n // 4),
-            sha256=hashlib.sha256(f"{dataset.sha256} {n}".encode()).hexdigest(),
-        )
-
-    return load
-
 
 # The sources' settings: Adam at a constant rate.
 SOURCE = Settings(epochs=10, batch_size=128, lr=1e-3)

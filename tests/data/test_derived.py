@@ -8,10 +8,9 @@ import pytest
 import torch
 from scipy import ndimage
 
-from course_utils import data
-from course_utils.data import Split
-from course_utils.data import slant as slants
-from course_utils.data.slant import by_slant, slant
+from course_utils.data import Split, mnist_like
+from course_utils.data.derived import by_slant, slant
+from course_utils.data.derived import few as few_of
 from course_utils.runtime import CourseError
 
 
@@ -156,7 +155,29 @@ def test_val_and_test_play_no_part_in_the_limits(digits, monkeypatch):
     far = Split(blob(1.5).expand(40, 1, 61, 81), torch.zeros(40, dtype=torch.int64))
     before = by_slant(profile="quick")
     other = replace(digits, val=far, test=far)
-    monkeypatch.setattr(data, "mnist", lambda profile=None: other)
-    after = slants.by_slant()
+    monkeypatch.setattr(mnist_like, "mnist", lambda source=None, profile=None: other)
+    after = by_slant()
     assert torch.equal(after.train.y, before.train.y)
     assert set(after.val.y.tolist()) == set(after.test.y.tolist()) == {3}
+
+
+# -------------------------------------------------------------------------------------------- few
+
+
+def test_few_is_the_quick_data_cut_short(digits):
+    short = few_of(1000)(profile="quick")
+    for split, n in (("train", 1000), ("val", 250), ("test", 250)):
+        assert torch.equal(getattr(short, split).x, getattr(digits, split).x[:n])
+        assert torch.equal(getattr(short, split).y, getattr(digits, split).y[:n])
+    assert (short.name, short.classes) == (digits.name, digits.classes)
+
+
+def test_few_of_another_number_is_another_data_set(digits):
+    """Or a run on a thousand images would be taken for one on two thousand."""
+    hashes = {few_of(n)(profile="quick").sha256 for n in (1000, 2000)}
+    assert len(hashes | {digits.sha256}) == 3
+
+
+def test_few_is_everything_in_full(digits, monkeypatch):
+    monkeypatch.setattr(mnist_like, "mnist", lambda profile=None: digits)
+    assert few_of(1000)(profile="full") is digits

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils import data, provenance, runtime
-from course_utils.data import cache, drawn, idx
-from course_utils.runtime import CourseError
+from course_utils import data, folders, provenance
+from course_utils.data import cache, collection, drawn
+from course_utils.data.mnist_like import FASHION, MNIST
+from course_utils.errors import CourseError
 
 REAL = bool(os.environ.get("COURSE_DATA"))
 needs_real = pytest.mark.skipif(not REAL, reason="set COURSE_DATA to the folder with MNIST/raw")
@@ -21,19 +22,18 @@ def rows(split) -> list[bytes]:
 
 
 @pytest.fixture
-def fresh(monkeypatch):
+def fresh():
     """Forget what this process loaded, said and asked for; afterwards what the test loaded."""
-    data._load.cache_clear()
-    data.announce.cache_clear()
-    monkeypatch.setattr(data, "_asked_in_vain", set())
+    data.forget()
     yield
-    data._load.cache_clear()
+    data.forget()
 
 
 @pytest.fixture
 def tiny(monkeypatch, fresh):
     """Make the splits of the quick profile so small that drawing them takes no time."""
-    monkeypatch.setitem(data.SIZES, "quick", (90, 30, 20))
+    for found in (MNIST, FASHION):
+        monkeypatch.setitem(found.sizes, "quick", (90, 30, 20))
 
 
 # ----------------------------------------------------------------------------------------- datasets
@@ -81,7 +81,7 @@ def test_loading_says_once_what_was_loaded_and_remembers_it(capsys, fresh):
     assert printed.startswith(f"Data: {digits.name} (10,000 train, 1,000 val, 2,000 test)")
     assert printed.count("\n") == 1
     assert ("course data mnist" in printed) == (digits.source == "drawn")
-    assert runtime.data_in_use() == digits.name
+    assert provenance.data_in_use() == digits.name
     assert again.train.x is digits.train.x  # read once per process
 
 
@@ -95,13 +95,11 @@ def test_the_hash_names_data_and_sizes(monkeypatch, tiny):
     """Other sizes or other drawing code are other data."""
     one = data.mnist("drawn", "quick").sha256
     assert len(one) == 64 and one == data.mnist("drawn", "quick").sha256
-    data._load.cache_clear()
-    monkeypatch.setitem(data.SIZES, "quick", (80, 40, 20))
+    monkeypatch.setitem(MNIST.sizes, "quick", (80, 40, 20))
     assert data.mnist("drawn", "quick").sha256 != one
-    data._load.cache_clear()
-    monkeypatch.setitem(data.SIZES, "quick", (90, 30, 20))
+    monkeypatch.setitem(MNIST.sizes, "quick", (90, 30, 20))
     assert data.mnist("drawn", "quick").sha256 == one
-    data._load.cache_clear()
+    data.forget()
     monkeypatch.setattr(cache, "fingerprint", lambda: "other code")
     assert data.mnist("drawn", "quick").sha256 != one
 
@@ -117,11 +115,11 @@ def test_digits_and_garments_are_told_apart(tiny):
 
 def test_source_and_profile_come_from_the_environment(monkeypatch, digits):
     asked = []
-    monkeypatch.setattr(data, "_load", lambda *key: asked.append(key) or digits)
+    monkeypatch.setattr(collection, "loaded", lambda *key: asked.append(key) or digits)
     monkeypatch.setenv("COURSE_SOURCE", "drawn")
     monkeypatch.setenv("COURSE_PROFILE", "full")
     data.mnist()
-    assert asked == [("MNIST", None, "full")]
+    assert asked == [(MNIST, None, "full", MNIST.sizes["full"])]
 
 
 # --------------------------------------------------------------------------------------- drawn data
@@ -157,7 +155,7 @@ def test_drawn_images_are_kept_and_a_damaged_cache_is_drawn_anew(tmp_path, monke
     first = cache.drawn_images("digits", 20, seed=0)
     second = cache.drawn_images("digits", 20, seed=0)
     assert calls == [20] and torch.equal(first[0], second[0]) and torch.equal(first[1], second[1])
-    (kept,) = (tmp_path / "drawn").iterdir()
+    (kept,) = (tmp_path / "drawn").glob("digits-*")
     kept.write_bytes(kept.read_bytes()[:100])
     third = cache.drawn_images("digits", 20, seed=0)
     assert calls == [20, 20] and torch.equal(first[0], third[0])
@@ -207,21 +205,21 @@ def test_drawn_is_drawn_even_where_there_is_real_data(tmp_path, monkeypatch):
 def offline(monkeypatch, tmp_path, fresh):
     """Take data folder and network away; return the list of downloads that were tried."""
     monkeypatch.delenv("COURSE_DATA", raising=False)
-    monkeypatch.setattr(runtime, "data_dir", lambda: tmp_path / "none")
+    monkeypatch.setattr(folders, "data_dir", lambda: tmp_path / "none")
     tried = []
 
-    def download(folder, collection):
-        tried.append(collection)
-        raise CourseError(f"{collection} could not be downloaded (no network)")
+    def fetch(root):
+        tried.append(root)
+        raise CourseError("MNIST could not be downloaded (no network)")
 
-    monkeypatch.setattr(idx, "download", download)
+    monkeypatch.setattr(MNIST, "fetch", fetch)
     return tried
 
 
 def test_without_data_and_network_auto_draws_and_asks_once(offline, capsys):
     assert data.mnist("auto", "quick").name == "drawn digits"
     assert data.mnist("auto", "quick").name == "drawn digits"
-    assert offline == ["MNIST"]
+    assert len(offline) == 1
     assert "for the real thing: course data mnist" in capsys.readouterr().out
 
 
@@ -235,12 +233,12 @@ def test_without_data_and_network_real_is_an_error(offline):
 
 @needs_real
 def test_real_mnist_is_torchvisions():
-    from torchvision.datasets import MNIST
+    from torchvision.datasets import MNIST as Theirs
 
-    root = runtime.data_dir()
-    train_x, train_y, test_x, test_y = idx.read(root, "MNIST")
+    root = folders.data_dir()
+    train_x, train_y, test_x, test_y = MNIST.read(root)
     for train, x, y in ((True, train_x, train_y), (False, test_x, test_y)):
-        theirs = MNIST(root, train=train)
+        theirs = Theirs(root, train=train)
         assert torch.equal(x[:, 0], theirs.data) and torch.equal(y, theirs.targets)
 
 
@@ -248,7 +246,7 @@ def test_real_mnist_is_torchvisions():
 def test_real_splits_are_parts_of_the_published_ones(monkeypatch):
     """Train and val come from the 60,000 training images only, test from the 10,000 others."""
     monkeypatch.setenv("COURSE_SOURCE", "auto")
-    train_x, _, test_x, _ = idx.read(runtime.data_dir(), "MNIST")
+    train_x, _, test_x, _ = MNIST.read(folders.data_dir())
     pool = {image.tobytes() for image in train_x.numpy()}
     full, quick = data.mnist(profile="full"), data.mnist(profile="quick")
     assert full.name == quick.name == "mnist" and full.source == "real"
