@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch.distributions import MultivariateNormal, Normal
 
-from course_utils.runtime import CourseError
+from course_utils.errors import CourseError
 
 
 @torch.no_grad()
@@ -18,7 +18,7 @@ def decoded(model, z: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tens
     A conditional model is told labels y (N,); others take None. Raises CourseError when the model
     and y do not fit.
     """
-    return model.pixels(model.decode(z, *labels(model, y)))
+    return model.pixels(model.decode(z, *told(y)))
 
 
 @torch.no_grad()
@@ -28,20 +28,12 @@ def mean_code(model, x: torch.Tensor, y: torch.Tensor | None = None) -> torch.Te
     A conditional model is told labels y (N,); others take None. Raises CourseError when the model
     and y do not fit.
     """
-    code = model.encode(x, *labels(model, y))
+    code = model.encode(x, *told(y))
     return code if isinstance(code, torch.Tensor) else code[0]
 
 
-def labels(model, y: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
-    """Return (y,) for a conditional model and () for others, to be handed to encode or decode.
-
-    Raises CourseError when the model needs labels and there are none, or the other way round.
-    """
-    name, conditional = type(model).__name__, hasattr(model, "n_classes")
-    if conditional and y is None:
-        raise CourseError(f"a {name} has to be told labels: give y (N,)")
-    if y is not None and not conditional:
-        raise CourseError(f"a {name} cannot be told labels: leave y out")
+def told(y: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
+    """Return what follows x or z in a call of a model: the labels, if any; see `check_labels`."""
     return () if y is None else (y,)
 
 
@@ -50,7 +42,7 @@ def as_every_class(model, z: torch.Tensor) -> torch.Tensor:
 
     Raises CourseError for a model that is told nothing.
     """
-    if not hasattr(model, "n_classes"):
+    if not getattr(model, "conditional", False):
         raise CourseError(f"a {type(model).__name__} has no classes; take a conditional model")
     classes = torch.arange(model.n_classes, device=z.device)
     images = decoded(model, z.repeat_interleave(len(classes), 0), classes.repeat(len(z)))

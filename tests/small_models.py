@@ -1,8 +1,8 @@
-"""Small models with lively weights, which the tests of losses share."""
+"""Small models with lively weights, which the tests share."""
 
 import torch
 
-from course_utils.models import VAE
+from course_utils.models import VAE, ConditionalVAE
 
 SHAPE = (1, 4, 4)
 
@@ -19,3 +19,9 @@ def lively(model):
 def small_vae():
     """Return a small VAE for images of SHAPE."""
     return lively(VAE(widths=(8,), code_dim=3, image_shape=SHAPE))
+
+
+def small_conditional(kind=ConditionalVAE, condition="both"):
+    """Return a conditional model for images of SHAPE with four classes."""
+    torch.manual_seed(0)
+    return kind((12,), 3, n_classes=4, condition=condition, image_shape=SHAPE).eval()

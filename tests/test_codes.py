@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
-from small_models import SHAPE, small_vae
+from small_models import SHAPE, small_conditional, small_vae
+from torch.distributions import MultivariateNormal, kl_divergence
 
 from course_utils import codes
-from course_utils.models import Autoencoder, ConditionalVAE
+from course_utils.models import Autoencoder, ConditionalAutoencoder, ConditionalVAE
 from course_utils.runtime import CourseError
 
 
@@ -79,3 +80,37 @@ def test_labels_that_do_not_fit_the_model_are_refused(x):
     with pytest.raises(CourseError, match="a VAE has no classes"):
         codes.as_every_class(small_vae(), z)
     assert codes.decoded(conditional, z, y).shape == (2, *SHAPE)
+
+
+# ------------------------------------------------------------------------------- conditional codes
+
+
+@pytest.mark.parametrize("kind", [ConditionalAutoencoder, ConditionalVAE])
+def test_codes_of_a_conditional_model(kind):
+    x = torch.rand(6, *SHAPE, generator=torch.Generator().manual_seed(1))
+    model, y = small_conditional(kind), torch.tensor([0, 1, 2, 3, 0, 1])
+    z = codes.mean_code(model, x, y)
+    assert z.shape == (6, 3) and not z.requires_grad
+    torch.testing.assert_close(codes.decoded(model, z, y), model.reconstruct(x, y).detach())
+
+
+def test_as_every_class_is_decoded_one_by_one():
+    model, z = small_conditional(), torch.randn(3, 3)
+    images = codes.as_every_class(model, z)
+    assert images.shape == (3, 4, *SHAPE)
+    for i in range(3):
+        for label in range(4):
+            alone = codes.decoded(model, z[i : i + 1], torch.tensor([label]))
+            torch.testing.assert_close(images[i, label], alone[0])
+
+
+def test_nats_from_prior_is_torchs_divergence():
+    z = torch.randn(500, 3, generator=torch.Generator().manual_seed(0)).double() * 0.7 + 0.4
+    fitted = MultivariateNormal(z.mean(0), z.T.cov())
+    prior = MultivariateNormal(torch.zeros(3).double(), torch.eye(3).double())
+    assert codes.nats_from_prior(z) == pytest.approx(kl_divergence(fitted, prior).item())
+
+
+def test_nats_from_prior_wants_enough_codes():
+    with pytest.raises(CourseError, match="3 codes of 3 numbers"):
+        codes.nats_from_prior(torch.randn(3, 3))

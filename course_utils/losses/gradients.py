@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from course_utils.errors import CourseError
+from course_utils.gaussian import sample_gaussian
 from course_utils.losses.pixels import nll_of_each
-from course_utils.runtime import CourseError
 
 ESTIMATORS = ("reparameterised", "score", "score_with_baseline")
 
@@ -34,7 +35,7 @@ def gradients_of_mu(model, x: torch.Tensor, n: int, estimator: str) -> torch.Ten
     with torch.no_grad():
         mu, logvar = model.encode(x)
         noise = torch.randn(n, *mu.shape, device=mu.device)
-        z = mu + (logvar / 2).exp() * noise  # (n, B, Z)
+        z = sample_gaussian(mu, logvar, noise)  # (n, B, Z)
     with torch.enable_grad():
         z.requires_grad_()
         images = x.expand(n, *x.shape).flatten(0, 1)

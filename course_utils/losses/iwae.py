@@ -6,8 +6,10 @@ import math
 
 import torch
 
+from course_utils.errors import CourseError
+from course_utils.gaussian import sample_gaussian
+from course_utils.losses.conditional import told
 from course_utils.losses.pixels import nll_of_each
-from course_utils.runtime import CourseError
 
 
 def iwae_loss(
@@ -20,8 +22,9 @@ def iwae_loss(
     Source: Burda, Grosse and Salakhutdinov 2016, arXiv 1509.00519.
 
     Args:
-        model: with encode(x) -> mu and logvar (B, Z), decode(z) -> logits (B, C, H, W).
-        x: images (B, C, H, W) in [0, 1]; labels are not looked at.
+        model: with encode(x) -> mu and logvar (B, Z), decode(z) -> logits (B, C, H, W); a
+            conditional one encode(x, y) and decode(z, y).
+        x, y: images (B, C, H, W) in [0, 1] and labels (B,).
         k: codes per image.
         binarise: as in `negative_elbo`.
 
@@ -30,10 +33,11 @@ def iwae_loss(
     if not isinstance(k, int) or k < 1:
         raise CourseError(f"k is {k!r}; it must be a whole number, 1 or more")
     x = torch.bernoulli(x) if binarise else x
-    mu, logvar = (t.unsqueeze(1) for t in model.encode(x))  # (B, 1, Z)
+    mu, logvar = (t.unsqueeze(1) for t in model.encode(x, *told(model, y)))  # (B, 1, Z)
     noise = torch.randn(len(x), k, mu.shape[2], device=mu.device)
-    z = mu + (logvar / 2).exp() * noise  # (B, k, Z)
-    logits = model.decode(z.flatten(0, 1)).unflatten(0, (len(x), k))
+    z = sample_gaussian(mu, logvar, noise)  # (B, k, Z)
+    each = told(model, None if y is None else y.repeat_interleave(k))
+    logits = model.decode(z.flatten(0, 1), *each).unflatten(0, (len(x), k))
     log_px = -nll_of_each(logits.flatten(0, 1), x.repeat_interleave(k, 0)).view(len(x), k)
     log_ratio = 0.5 * (noise.square() + logvar - z.square()).sum(dim=2)  # log p(z) - log q(z|x)
     log_w = log_px + log_ratio

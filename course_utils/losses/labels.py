@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from course_utils.runtime import CourseError
+from course_utils.errors import CourseError
 
 
 def smoothed_classification(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from course_utils.runtime import CourseError
+from course_utils.errors import CourseError
 
 
 class Objective(nn.Module):

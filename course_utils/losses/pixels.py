@@ -7,7 +7,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from course_utils.runtime import CourseError
+from course_utils.errors import CourseError
 
 
 def squared_error(recon: torch.Tensor, x: torch.Tensor) -> torch.Tensor:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from course_utils.errors import CourseError
 from course_utils.metrics.inputs import as_labels, as_tensor, check_whole
-from course_utils.runtime import CourseError
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import torch
 
+from course_utils.errors import CourseError
 from course_utils.metrics.features import features_of
 from course_utils.metrics.inputs import as_features, check_same_width, check_whole
-from course_utils.runtime import CourseError
 
 
 class KernelDistance(NamedTuple):

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from course_utils.errors import CourseError
 from course_utils.metrics.inputs import as_images, as_tensor, check_whole
-from course_utils.runtime import CourseError
 
 
 def features_of(features_fn: Callable, images, batch_size: int = 500) -> torch.Tensor:

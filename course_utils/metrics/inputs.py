@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from course_utils.runtime import CourseError
+from course_utils.errors import CourseError
 
 TOLERANCE = 1e-6  # how far a float image may leave [0, 1]: the rounding of a sum, no more
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from torch.distributions import Normal, kl_divergence
 
+from course_utils.errors import CourseError
+from course_utils.gaussian import sample_gaussian
 from course_utils.metrics.features import evaluating, to_bytes
 from course_utils.metrics.inputs import as_images, as_labels, as_tensor, check_whole
 from course_utils.metrics.likelihood import bernoulli_log_likelihood
 from course_utils.metrics.probes import predict
-from course_utils.runtime import CourseError
 
 
 def read(classifier: Callable, images) -> torch.Tensor:
@@ -74,11 +76,12 @@ def bounds_of(model, x: torch.Tensor, label: int, n_samples: int, generator) -> 
     """Return the bounds (B,) of images x (B, C, H, W) that are all said to be of class `label`."""
     y = torch.full((len(x),), label, device=x.device)
     mu, logvar = model.encode(x, y)
-    kl = 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum(dim=1)
+    kl = kl_divergence(Normal(mu, (logvar / 2).exp()), Normal(0.0, 1.0)).sum(dim=1)
     log_px = torch.zeros_like(kl)
     for _ in range(n_samples):
         noise = torch.randn(mu.shape, generator=generator, device=mu.device)
-        log_px += bernoulli_log_likelihood(model.decode(mu + (logvar / 2).exp() * noise, y), x)
+        logits = model.decode(sample_gaussian(mu, logvar, noise), y)
+        log_px += bernoulli_log_likelihood(logits, x)
     return log_px / n_samples - kl
 
 

@@ -6,11 +6,12 @@ import math
 from collections.abc import Callable, Iterator
 
 import torch
-import torch.nn.functional as F
 
+from course_utils.errors import CourseError
+from course_utils.gaussian import log_density, sample_gaussian
+from course_utils.losses.pixels import nll_of_each
 from course_utils.metrics.features import device_of, evaluating
 from course_utils.metrics.inputs import as_images, as_tensor, check_whole
-from course_utils.runtime import CourseError
 
 ROWS = 2_000  # codes decoded at once: 6 MB of logits fit in a cache; 10,000 took 1.3 times as long
 
@@ -105,23 +106,16 @@ def draw_weights(model, x, k: int, generator, likelihood) -> torch.Tensor:
     with evaluating(model):
         mu, logvar = (t.float()[:, None] for t in model.encode(x))  # (b, 1, Z)
         noise = torch.randn(len(x), k, mu.shape[2], generator=generator, device=mu.device)
-        z = mu + (logvar / 2).exp() * noise  # (b, k, Z)
+        z = sample_gaussian(mu, logvar, noise)  # (b, k, Z)
         logits = model.decode(z.flatten(0, 1))  # (b * k, C, H, W)
         log_px = likelihood(logits, x.repeat_interleave(k, 0)).view(len(x), k)
-        log_prior = normal_log_density(z, torch.zeros_like(mu), torch.zeros_like(mu))
-        return log_px + log_prior - normal_log_density(z, mu, logvar)
-
-
-def normal_log_density(z, mu, logvar) -> torch.Tensor:
-    """Return log N(z; mu, exp(logvar)) in nats, summed over the last dimension."""
-    squares = (z - mu).square() / logvar.exp()
-    return -0.5 * (squares + logvar + math.log(2 * math.pi)).sum(-1)
+        log_prior = log_density(z, torch.zeros_like(mu), torch.zeros_like(mu))
+        return log_px + log_prior - log_density(z, mu, logvar)
 
 
 def bernoulli_log_likelihood(logits: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     """Return log p(x | logits) in nats, (B,), of pixels x (B, ...) that are 0 or 1."""
-    nll = F.binary_cross_entropy_with_logits(logits.float(), x.float(), reduction="none")
-    return -nll.flatten(1).sum(1)
+    return -nll_of_each(logits, x.float())
 
 
 def check_binary(x: torch.Tensor) -> None:

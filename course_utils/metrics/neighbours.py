@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import torch
 
+from course_utils.errors import CourseError
 from course_utils.metrics.inputs import as_points, check_same_width, check_whole
-from course_utils.runtime import CourseError
 
 ROWS = 500  # rows of the distance matrix held at once: 40 MB against 10,000 points
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
+from course_utils.errors import CourseError
 from course_utils.metrics.inputs import as_images, check_same_width, check_whole
-from course_utils.runtime import CourseError
 
 
 @dataclass(frozen=True)

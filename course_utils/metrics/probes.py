@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from course_utils.errors import CourseError
 from course_utils.metrics.features import device_of, evaluating, module_behind
 from course_utils.metrics.inputs import (
     as_images,
@@ -16,7 +17,6 @@ from course_utils.metrics.inputs import (
     check_same_width,
     check_whole,
 )
-from course_utils.runtime import CourseError
 
 
 def linear_probe_accuracy(codes_train, y_train, codes_test, y_test) -> float:

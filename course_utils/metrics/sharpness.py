@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from course_utils.errors import CourseError
 from course_utils.metrics.inputs import as_images
-from course_utils.runtime import CourseError
 
 
 def sharpness(images) -> float:

@@ -8,7 +8,7 @@ import math
 import torch
 from torch import nn
 
-from course_utils.models.shapes import check_codes, check_images
+from course_utils.models.inputs import check_codes, check_images, one_of
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU, "none": nn.Identity}
 OUTPUTS = ("sigmoid", "tanh", "linear")
@@ -25,9 +25,13 @@ class Autoencoder(nn.Module):
         output: what turns logits into pixels: "sigmoid", "tanh" moved from [-1, 1] to [0, 1],
             or "linear" for pixels as they come, which may leave [0, 1].
         image_shape: (C, H, W) of one image.
+        encoder, decoder: your own layers instead, images -> (B, Z) and codes -> (B, C, H, W);
+            widths and activation then say nothing.
 
     Source: Hinton and Salakhutdinov, Science 313 (2006), without the layer-wise pretraining.
     """
+
+    conditional = False  # not told what an image shows
 
     def __init__(
         self,
@@ -36,26 +40,29 @@ class Autoencoder(nn.Module):
         activation: str = "relu",
         output: str = "sigmoid",
         image_shape: tuple[int, int, int] = (1, 28, 28),
+        encoder: nn.Module | None = None,
+        decoder: nn.Module | None = None,
     ):
         super().__init__()
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"activation {activation!r}; choose one of {', '.join(ACTIVATIONS)}")
-        if output not in OUTPUTS:
-            raise ValueError(f"output {output!r}; choose one of {', '.join(OUTPUTS)}")
+        one_of("output", output, OUTPUTS)
         sizes = (math.prod(image_shape), *widths, code_dim)
         self.code_dim, self.output, self.image_shape = code_dim, output, image_shape
-        self.encoder = nn.Sequential(nn.Flatten(), *mlp(sizes, activation))
-        self.decoder = nn.Sequential(*mlp(sizes[::-1], activation), nn.Unflatten(1, image_shape))
+        if encoder is None:
+            encoder = nn.Sequential(nn.Flatten(), *mlp(sizes, activation))
+        if decoder is None:
+            up = mlp(sizes[::-1], activation)
+            decoder = nn.Sequential(*up, nn.Unflatten(1, image_shape))
+        self.encoder, self.decoder = encoder, decoder
 
-    def encode(self, x: torch.Tensor) -> torch.Tensor:
+    def encode(self, x: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
         """Return the codes z (B, Z) of images x (B, C, H, W)."""
-        check_images(x, self.image_shape)
-        return self.encoder(x)
+        check_images(self, x, y)
+        return self.encoder(x) if y is None else self.encoder(x, y)
 
-    def decode(self, z: torch.Tensor) -> torch.Tensor:
+    def decode(self, z: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
         """Return the logits (B, C, H, W) of codes z (B, Z)."""
-        check_codes(z, self.code_dim)
-        return self.decoder(z)
+        check_codes(self, z, y)
+        return self.decoder(z) if y is None else self.decoder(z, y)
 
     def pixels(self, logits: torch.Tensor) -> torch.Tensor:
         """Turn logits into pixels in [0, 1]."""
@@ -63,17 +70,20 @@ class Autoencoder(nn.Module):
             return (logits.tanh() + 1) / 2
         return logits if self.output == "linear" else logits.sigmoid()
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        z = self.encode(x)
-        return self.decode(z), z
+    def forward(
+        self, x: torch.Tensor, y: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        z = self.encode(x, y)
+        return self.decode(z, y), z
 
-    def reconstruct(self, x: torch.Tensor) -> torch.Tensor:
+    def reconstruct(self, x: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
         """Return what is left of images x (B, C, H, W) after the code, in [0, 1]."""
-        return self.pixels(self.decode(self.encode(x)))
+        return self.pixels(self.decode(self.encode(x, y), y))
 
 
 def mlp(sizes: tuple[int, ...], activation: str) -> list[nn.Module]:
     """Return linear layers from sizes[0] to sizes[-1] with the activation between them."""
+    one_of("activation", activation, ACTIVATIONS)
     layers: list[nn.Module] = []
     for n_in, n_out in itertools.pairwise(sizes):
         layers += [nn.Linear(n_in, n_out), ACTIVATIONS[activation]()]

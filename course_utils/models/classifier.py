@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from course_utils.models.autoencoder import ACTIVATIONS
+from course_utils.models.inputs import check_images, one_of
 
 
 class Classifier(nn.Module):
@@ -23,6 +24,8 @@ class Classifier(nn.Module):
         n_classes: classes told apart.
     """
 
+    image_shape = (1, 28, 28)
+
     def __init__(
         self,
         channels: tuple[int, int, int] = (16, 32, 48),
@@ -33,8 +36,7 @@ class Classifier(nn.Module):
         n_classes: int = 10,
     ):
         super().__init__()
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"activation {activation!r}; choose one of {', '.join(ACTIVATIONS)}")
+        one_of("activation", activation, ACTIVATIONS)
         act = ACTIVATIONS[activation]
         layers: list[nn.Module] = []
         for n_in, n_out in zip((1, *channels[:-1]), channels, strict=True):
@@ -47,6 +49,7 @@ class Classifier(nn.Module):
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """Return the features (B, D) of images x (B, 1, 28, 28): the last hidden layer."""
+        check_images(self, x)
         return self.body(x)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -9,9 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_utils.models.autoencoder import ACTIVATIONS
-from course_utils.models.shapes import check_codes, check_images
-from course_utils.models.vae import draw_prior, sample_gaussian
+from course_utils.errors import CourseError
+from course_utils.gaussian import draw_prior
+from course_utils.models.autoencoder import ACTIVATIONS, Autoencoder
+from course_utils.models.inputs import one_of
+from course_utils.models.vae import VAE
 
 CONDITIONS = ("code", "decoder", "both")
 
@@ -24,11 +26,15 @@ class LabelledMLP(nn.Module):
         n_classes: length of a one-hot label (A).
         fed: which layers read the label: "none", "first" or "all".
         activation: between layers.
+        shape: of one output, sizes[-1] numbers; None is a row of them.
     """
 
-    def __init__(self, sizes: tuple[int, ...], n_classes: int, fed: str, activation: str):
+    def __init__(
+        self, sizes: tuple[int, ...], n_classes: int, fed: str, activation: str, shape=None
+    ):
         super().__init__()
-        self.fed = fed
+        one_of("activation", activation, ACTIVATIONS)
+        self.n_classes, self.fed, self.shape = n_classes, fed, shape or (sizes[-1],)
         self.activation = ACTIVATIONS[activation]()
         self.layers = nn.ModuleList(
             nn.Linear(n_in + n_classes * self.reads_label(i), n_out)
@@ -39,16 +45,17 @@ class LabelledMLP(nn.Module):
         """Tell whether layer i is given the label."""
         return self.fed == "all" or (self.fed == "first" and i == 0)
 
-    def forward(self, h: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        """Map h (B, sizes[0]) and one-hot labels (B, A) to (B, sizes[-1])."""
+    def forward(self, h: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Map images or codes h (B, ...) and labels y (B,) to (B, *shape)."""
+        h, label = h.flatten(1), one_hot(y, self.n_classes)
         for i, layer in enumerate(self.layers):
             h = layer(torch.cat([h, label], dim=1) if self.reads_label(i) else h)
             if i < len(self.layers) - 1:  # nothing after the last: a code, or logits
                 h = self.activation(h)
-        return h
+        return h.unflatten(1, self.shape)
 
 
-class ConditionalAutoencoder(nn.Module):
+class ConditionalAutoencoder(Autoencoder):
     """Images x (B, C, H, W) and labels y (B,) -> logits (B, C, H, W) and codes z (B, Z).
 
     Args:
@@ -61,10 +68,11 @@ class ConditionalAutoencoder(nn.Module):
         activation: between layers: "relu", "tanh", "gelu" or "none".
         image_shape: (C, H, W) of one image.
 
+    An `Autoencoder` all the same: encode, decode, forward and reconstruct are its own, with y.
     Source: source 003 describes it; Sohn, Lee and Yan 2015 (NeurIPS 28) for the variational kind.
     """
 
-    numbers_per_unit = 1  # that the encoder gives for each number of a code
+    conditional = True
 
     def __init__(
         self,
@@ -75,67 +83,40 @@ class ConditionalAutoencoder(nn.Module):
         activation: str = "relu",
         image_shape: tuple[int, int, int] = (1, 28, 28),
     ):
-        super().__init__()
-        if condition not in CONDITIONS:
-            raise ValueError(f"condition {condition!r}; choose one of {', '.join(CONDITIONS)}")
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"activation {activation!r}; choose one of {', '.join(ACTIVATIONS)}")
-        n_pixels = math.prod(image_shape)
-        down = (n_pixels, *widths, self.numbers_per_unit * code_dim)
-        up = (code_dim, *reversed(widths), n_pixels)
-        self.code_dim, self.n_classes, self.image_shape = code_dim, n_classes, image_shape
-        in_encoder = "all" if condition == "both" else "none"
-        in_decoder = "first" if condition == "code" else "all"
-        self.encoder = LabelledMLP(down, n_classes, in_encoder, activation)
-        self.decoder = LabelledMLP(up, n_classes, in_decoder, activation)
-
-    def encode(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Return the codes z (B, Z) of images x; y matters under condition "both" only."""
-        check_images(x, self.image_shape)
-        return self.encoder(x.flatten(1), one_hot(y, self.n_classes))
-
-    def decode(self, z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Return the logits (B, C, H, W) of codes z (B, Z) as images of the classes y (B,)."""
-        check_codes(z, self.code_dim)
-        return self.decoder(z, one_hot(y, self.n_classes)).unflatten(1, self.image_shape)
-
-    def pixels(self, logits: torch.Tensor) -> torch.Tensor:
-        """Turn logits into pixels in [0, 1]."""
-        return logits.sigmoid()
-
-    def forward(self, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        z = self.encode(x, y)
-        return self.decode(z, y), z
-
-    def reconstruct(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Return what is left of images x (B, C, H, W) after the code, in [0, 1]."""
-        return self.pixels(self.decode(self.encode(x, y), y))
+        sizes = (math.prod(image_shape), *widths, code_dim)
+        encoder, decoder = labelled(sizes, code_dim, n_classes, condition, activation, image_shape)
+        super().__init__(
+            code_dim=code_dim, image_shape=image_shape, encoder=encoder, decoder=decoder
+        )
+        self.n_classes = n_classes
 
 
-class ConditionalVAE(ConditionalAutoencoder):
+class ConditionalVAE(VAE):
     """Images x (B, C, H, W) and labels y (B,) -> logits (B, C, H, W), mu (B, Z), logvar (B, Z).
 
-    Arguments as in `ConditionalAutoencoder`.
+    A `VAE` whose networks are those of a `ConditionalAutoencoder`; arguments as there, and
+    `learn_variance` as in `VAE`.
     """
 
-    numbers_per_unit = 2  # mu and logvar side by side
+    conditional = True
 
-    def encode(self, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return mean mu and log-variance logvar (B, Z) of q(z|x, y), in float32."""
-        mu, logvar = super().encode(x, y).float().chunk(2, dim=1)
-        return mu, logvar
-
-    def forward(
-        self, x: torch.Tensor, y: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Encode, draw a code (in eval mode too), and decode it with the label."""
-        mu, logvar = self.encode(x, y)
-        return self.decode(sample_gaussian(mu, logvar), y), mu, logvar
-
-    def reconstruct(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Return the images (B, C, H, W) in [0, 1] of the mean codes of x: nothing is drawn."""
-        mu, _ = self.encode(x, y)
-        return self.pixels(self.decode(mu, y))
+    def __init__(
+        self,
+        widths: tuple[int, ...] = (400, 200),
+        code_dim: int = 10,
+        n_classes: int = 10,
+        condition: str = "decoder",
+        activation: str = "relu",
+        image_shape: tuple[int, int, int] = (1, 28, 28),
+        learn_variance: bool = False,
+    ):
+        sizes = (math.prod(image_shape), *widths, 2 * code_dim)  # mu and logvar side by side
+        encoder, decoder = labelled(sizes, code_dim, n_classes, condition, activation, image_shape)
+        super().__init__(
+            code_dim=code_dim, image_shape=image_shape, learn_variance=learn_variance,
+            encoder=encoder, decoder=decoder,
+        )  # fmt: skip
+        self.n_classes = n_classes
 
     @torch.no_grad()
     def sample(self, y: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
@@ -148,16 +129,30 @@ class ConditionalVAE(ConditionalAutoencoder):
         return self.pixels(self.decode(z, y.to(device)))
 
 
+def labelled(
+    sizes: tuple[int, ...], code_dim: int, n_classes: int, condition: str, activation: str, shape
+) -> tuple[LabelledMLP, LabelledMLP]:
+    """Return an encoder of `sizes` and the decoder that mirrors it, told labels by `condition`."""
+    one_of("condition", condition, CONDITIONS)
+    in_encoder = "all" if condition == "both" else "none"
+    in_decoder = "first" if condition == "code" else "all"
+    up = (code_dim, *sizes[-2::-1])
+    encoder = LabelledMLP(sizes, n_classes, in_encoder, activation)
+    return encoder, LabelledMLP(up, n_classes, in_decoder, activation, shape)
+
+
 def one_hot(y: torch.Tensor, n_classes: int) -> torch.Tensor:
     """Return labels y (B,) as float32 rows (B, n_classes) of one 1 and zeros.
 
-    Raises ValueError for labels that are not (B,) whole numbers from 0 to n_classes - 1. On a
+    Raises CourseError for labels that are not (B,) whole numbers from 0 to n_classes - 1. On a
     graphics card the range is left to torch's own check: looking at it here would wait.
     """
     if y.ndim != 1 or y.is_floating_point() or y.dtype == torch.bool:
-        raise ValueError(f"labels are {y.dtype} of shape {tuple(y.shape)}; they must be int64 (B,)")
+        raise CourseError(
+            f"labels are {y.dtype} of shape {tuple(y.shape)}; they must be int64 (B,)"
+        )
     if y.device.type == "cpu" and len(y) and not 0 <= int(y.min()) <= int(y.max()) < n_classes:
-        raise ValueError(
+        raise CourseError(
             f"labels run from {int(y.min())} to {int(y.max())}; "
             f"this model knows 0 to {n_classes - 1}"
         )

@@ -8,8 +8,8 @@ import math
 import torch
 from torch import nn
 
-from course_utils.models.shapes import check_images
-from course_utils.runtime import CourseError
+from course_utils.errors import CourseError
+from course_utils.models.inputs import check_images, one_of
 
 ACTIVATIONS = {
     "relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "softplus": nn.Softplus,
@@ -87,7 +87,7 @@ class MLP(nn.Module):
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """Return the last hidden layer (B, D) of images x (B, C, H, W); without one, the pixels."""
-        check_images(x, self.image_shape)
+        check_images(self, x)
         return self.body(x)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -133,9 +133,3 @@ def initialised(layer: nn.Linear, how: str) -> nn.Linear:
     else:
         nn.init.zeros_(layer.weight)
     return layer
-
-
-def one_of(what: str, word: str, known) -> None:
-    """Raise CourseError unless `word` is among the known ones."""
-    if word not in known:
-        raise CourseError(f"{what} {word!r} is unknown; choose one of: {', '.join(known)}")

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from course_utils.data import Split, mnist_like
+from course_utils.data import Split, mnist, mnist_like
 from course_utils.data.derived import by_slant, slant
 from course_utils.data.derived import few as few_of
 from course_utils.runtime import CourseError
@@ -181,3 +181,11 @@ def test_few_of_another_number_is_another_data_set(digits):
 def test_few_is_everything_in_full(digits, monkeypatch):
     monkeypatch.setattr(mnist_like, "mnist", lambda profile=None: digits)
     assert few_of(1000)(profile="full") is digits
+
+
+def test_quick_runs_see_few_images_labelled_by_slant():
+    short = few_of(400, by_slant)(profile="quick")
+    whole = by_slant(profile="quick")
+    assert len(short.train) == 400 and torch.equal(short.train.y, whole.train.y[:400])
+    assert short.sha256 != few_of(400)(profile="quick").sha256
+    assert len(mnist(profile="quick").classes) == 10 and len(short.classes) == 4

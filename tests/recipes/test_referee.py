@@ -104,7 +104,7 @@ def test_shapes_and_names():
     model = Classifier((4, 6, 8), 10, kernel_size=5, activation="tanh", n_classes=3)
     assert model(torch.rand(2, 1, 28, 28)).shape == (2, 3)
     assert model.features(torch.rand(2, 1, 28, 28)).shape == (2, 10)
-    with pytest.raises(ValueError, match=r"relux.*choose one of relu"):
+    with pytest.raises(CourseError, match=r"relux.*choose one of: relu"):
         Classifier(activation="relux")
 
 

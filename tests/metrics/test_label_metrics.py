@@ -1,29 +1,18 @@
-"""Labels asked for and drawn, bounds for every label, what one code shares in all classes."""
+"""Labels of generated images, bounds for every label, what rows share."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from small_models import SHAPE
+from small_models import SHAPE, small_conditional
 from torch.distributions import (
     Bernoulli,
     Independent,
-    MultivariateNormal,
     Normal,
     kl_divergence,
 )
 
-from course_utils import codes, data, metrics, plotting
-from course_utils.data import derived
-from course_utils.data.derived import by_slant
-from course_utils.models import ConditionalAutoencoder, ConditionalVAE
+from course_utils import metrics
 from course_utils.runtime import CourseError
-
-
-def small(kind=ConditionalVAE, condition="both"):
-    """Return a conditional model for images of SHAPE with four classes."""
-    torch.manual_seed(0)
-    return kind((12,), 3, n_classes=4, condition=condition, image_shape=SHAPE).eval()
 
 
 @pytest.fixture
@@ -61,7 +50,7 @@ def test_label_accuracy_refuses_other_labels():
 
 
 def test_label_bounds_are_those_of_torch_distributions(x):
-    model = small()
+    model = small_conditional()
     bounds = metrics.label_bounds(model, x)
     generator = torch.Generator().manual_seed(0)
     for label in range(4):
@@ -77,7 +66,7 @@ def test_label_bounds_are_those_of_torch_distributions(x):
 
 
 def test_label_bounds_average_over_codes(x):
-    model = small()
+    model = small_conditional()
     many = metrics.label_bounds(model, x, n_samples=40)
     generator = torch.Generator().manual_seed(9)
     one_by_one = [metrics.label_bounds(model, x, 1, generator) for _ in range(400)]
@@ -85,7 +74,7 @@ def test_label_bounds_average_over_codes(x):
 
 
 def test_label_bounds_leave_the_model_as_it_was(x):
-    model = small().train()
+    model = small_conditional().train()
     bounds = metrics.label_bounds(model, x)
     assert model.training and bounds.shape == (6, 4) and not bounds.requires_grad
 
@@ -117,54 +106,3 @@ def test_shared_by_rows_at_its_ends():
 def test_shared_by_rows_refuses(values, why):
     with pytest.raises(CourseError, match=why):
         metrics.shared_by_rows(values)
-
-
-# ------------------------------------------------------------------------------- conditional codes
-
-
-@pytest.mark.parametrize("kind", [ConditionalAutoencoder, ConditionalVAE])
-def test_codes_of_a_conditional_model(kind, x):
-    model, y = small(kind), torch.tensor([0, 1, 2, 3, 0, 1])
-    z = codes.mean_code(model, x, y)
-    assert z.shape == (6, 3) and not z.requires_grad
-    torch.testing.assert_close(codes.decoded(model, z, y), model.reconstruct(x, y).detach())
-
-
-def test_as_every_class_is_decoded_one_by_one():
-    model, z = small(), torch.randn(3, 3)
-    images = codes.as_every_class(model, z)
-    assert images.shape == (3, 4, *SHAPE)
-    for i in range(3):
-        for label in range(4):
-            alone = codes.decoded(model, z[i : i + 1], torch.tensor([label]))
-            torch.testing.assert_close(images[i, label], alone[0])
-
-
-def test_nats_from_prior_is_torchs_divergence():
-    z = torch.randn(500, 3, generator=torch.Generator().manual_seed(0)).double() * 0.7 + 0.4
-    fitted = MultivariateNormal(z.mean(0), z.T.cov())
-    prior = MultivariateNormal(torch.zeros(3).double(), torch.eye(3).double())
-    assert codes.nats_from_prior(z) == pytest.approx(kl_divergence(fitted, prior).item())
-
-
-def test_nats_from_prior_wants_enough_codes():
-    with pytest.raises(CourseError, match="3 codes of 3 numbers"):
-        codes.nats_from_prior(torch.randn(3, 3))
-
-
-# ---------------------------------------------------------------------------------- data, pictures
-
-
-def test_quick_runs_see_few_images_labelled_by_slant():
-    short = derived.few(400, by_slant)(profile="quick")
-    whole = by_slant(profile="quick")
-    assert len(short.train) == 400 and torch.equal(short.train.y, whole.train.y[:400])
-    assert short.sha256 != derived.few(400)(profile="quick").sha256
-    assert len(data.mnist(profile="quick").classes) == 10 and len(short.classes) == 4
-
-
-def test_rows_name_their_columns():
-    ax = plotting.rows({"a": torch.rand(3, 1, 28, 28)}, n=3, columns="xyz")
-    assert [t.get_text() for t in ax.get_xticklabels()] == ["x", "y", "z"]
-    assert ax.get_xticks().tolist() == [14, 44, 74]
-    plt.close("all")

@@ -196,9 +196,3 @@ def test_bad_input():
         metrics.iwae_bound(torch.tensor([[float("nan")]]))
     with pytest.raises(CourseError, match=r"must be \(B, K\)"):
         metrics.iwae_bound(torch.zeros(5))
-
-
-def test_normal_log_density_matches_torch_distributions():
-    z, mu, logvar = torch.randn(3, 5, 2, generator=torch.Generator().manual_seed(0))
-    expected = Normal(mu, logvar.exp().sqrt()).log_prob(z).sum(1)
-    assert torch.allclose(likelihood.normal_log_density(z, mu, logvar), expected, atol=1e-5)

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils.models import VAE, Autoencoder, ConditionalAutoencoder, ConditionalVAE, ConvVAE
+from course_utils.models import Autoencoder
+from course_utils.runtime import CourseError
 from course_utils.train import parameter_count
 
 SOURCE_000 = [784, 128, 64, 12, 3, 12, 64, 128, 784]
@@ -107,31 +108,15 @@ def test_reconstruct_is_encode_decode_pixels():
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        ({"activation": "relux"}, "relux.*choose one of relu, tanh"),
-        ({"output": "softmax"}, "softmax.*choose one of sigmoid, tanh"),
+        ({"activation": "relux"}, "relux.*choose one of: relu, tanh"),
+        ({"output": "softmax"}, "softmax.*choose one of: sigmoid, tanh"),
     ],
 )
 def test_unknown_names_are_refused(bad, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(CourseError, match=message):
         Autoencoder(**bad)
 
 
 def test_a_misspelt_argument_is_refused():
     with pytest.raises(TypeError):
         Autoencoder(code_size=3)
-
-
-@pytest.mark.parametrize(
-    "model", [Autoencoder(), VAE(), ConvVAE(), ConditionalAutoencoder(), ConditionalVAE()]
-)
-def test_wrong_shapes_are_refused_in_words(model):
-    """At the door, by what was given and what is wanted, whatever the label."""
-    y = [torch.zeros(2, dtype=torch.int64)] if isinstance(model, ConditionalAutoencoder) else []
-    for x in (torch.rand(2, 784), torch.rand(2, 1, 28, 27), torch.rand(1, 28, 28)):
-        with pytest.raises(ValueError, match=r"images have shape .*takes \(B, 1, 28, 28\)"):
-            model(x, *y)
-    with pytest.raises(ValueError, match="uint8; this model takes floats"):
-        model(torch.zeros(2, 1, 28, 28, dtype=torch.uint8), *y)
-    for z in (torch.rand(2, model.code_dim + 1), torch.rand(model.code_dim)):
-        with pytest.raises(ValueError, match=rf"codes have shape .*\(B, {model.code_dim}\)"):
-            model.decode(z, *y)
