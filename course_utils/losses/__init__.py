@@ -24,16 +24,17 @@ from course_utils.losses.elbo import (
     negative_elbo,
 )
 from course_utils.losses.gradients import ESTIMATORS, gradients_of_mu
+from course_utils.losses.inputs import check_input, wanted_by, wants
 from course_utils.losses.iwae import iwae_loss
 from course_utils.losses.labels import one_against_rest, smoothed_classification
 from course_utils.losses.objective import Objective
 from course_utils.losses.pixels import bernoulli_nll, gaussian_nll, nll_of_each, squared_error
 
 __all__ = [
-    "ESTIMATORS", "LIKELIHOODS", "Objective", "bernoulli_nll", "classification",
+    "ESTIMATORS", "LIKELIHOODS", "Objective", "bernoulli_nll", "check_input", "classification",
     "conditional_negative_elbo", "conditional_reconstruction", "cross_entropy_reconstruction",
     "distortion", "elbo_terms", "gaussian_nll", "gradients_of_mu", "iwae_loss", "kl_per_unit",
     "kl_standard_normal", "masked_reconstruction", "negative_elbo", "nll_of_each",
     "one_against_rest", "reconstruction", "reconstruction_pm1", "shifted",
-    "smoothed_classification", "sparse_reconstruction", "squared_error",
+    "smoothed_classification", "sparse_reconstruction", "squared_error", "wanted_by", "wants",
 ]  # fmt: skip

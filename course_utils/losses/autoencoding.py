@@ -9,9 +9,11 @@ import torch
 import torch.nn.functional as F
 
 from course_utils.losses.conditional import told
+from course_utils.losses.inputs import AS_THE_MODEL, UNIT, wants
 from course_utils.losses.pixels import bernoulli_nll, squared_error
 
 
+@wants(AS_THE_MODEL)
 def reconstruction(model, x: torch.Tensor, y: torch.Tensor | None = None) -> dict:
     """Squared error of an autoencoder on pixels in [0, 1]."""
     logits, _ = model(x, *told(model, y))
@@ -19,6 +21,7 @@ def reconstruction(model, x: torch.Tensor, y: torch.Tensor | None = None) -> dic
     return {"loss": loss, "sse": loss.detach()}
 
 
+@wants(AS_THE_MODEL)
 def masked_reconstruction(
     model, x: torch.Tensor, y: torch.Tensor | None = None, *, masked: float = 0.2
 ) -> dict:
@@ -32,6 +35,7 @@ def masked_reconstruction(
     return {"loss": loss, "sse": loss.detach()}
 
 
+@wants(UNIT)
 def reconstruction_pm1(model, x: torch.Tensor, y: torch.Tensor | None = None) -> dict:
     """Squared error on pixels in [-1, 1], as source 000 trains: four times that on [0, 1]."""
     logits, _ = model(x, *told(model, y))
@@ -39,6 +43,7 @@ def reconstruction_pm1(model, x: torch.Tensor, y: torch.Tensor | None = None) ->
     return {"loss": loss, "sse": loss.detach() / 4}
 
 
+@wants(UNIT)
 def cross_entropy_reconstruction(model, x: torch.Tensor, y: torch.Tensor | None = None) -> dict:
     """Binary cross-entropy of an autoencoder's pixels, in nats, with the squared error beside."""
     logits, _ = model(x, *told(model, y))
@@ -46,6 +51,7 @@ def cross_entropy_reconstruction(model, x: torch.Tensor, y: torch.Tensor | None 
     return {"loss": loss, "sse": squared_error(logits.detach().sigmoid(), x)}
 
 
+@wants(AS_THE_MODEL)
 def sparse_reconstruction(
     model, x: torch.Tensor, y: torch.Tensor | None = None, *, weight: float = 1.0
 ) -> dict:

@@ -8,9 +8,11 @@ import torch
 
 from course_utils.errors import CourseError
 from course_utils.losses.conditional import told
+from course_utils.losses.inputs import FINITE, UNIT, binarised_anew, check_floats, wants
 from course_utils.losses.pixels import bernoulli_nll, gaussian_nll, squared_error
 
 LIKELIHOODS = ("bernoulli", "gaussian")
+LEAST_LOG_VARIANCE = math.log(1 / 12 / 255**2)  # of rounding to bytes: no pixel is known better
 
 
 def kl_standard_normal(mu: torch.Tensor, logvar: torch.Tensor) -> torch.Tensor:
@@ -30,6 +32,8 @@ def kl_per_unit(mu: torch.Tensor, logvar: torch.Tensor) -> torch.Tensor:
     A unit near 0 has collapsed: its posterior is the prior, and the decoder does without it.
     Raises CourseError unless both are (B, Z).
     """
+    for name, value in (("mu", mu), ("logvar", logvar)):
+        check_floats(value, name, FINITE)
     if mu.ndim != 2 or mu.shape != logvar.shape:
         shapes = f"{tuple(mu.shape)} and {tuple(logvar.shape)}"
         raise CourseError(f"mu and logvar have shapes {shapes}; both must be (B, Z)")
@@ -52,6 +56,8 @@ def distortion(model, logits, x, likelihood: str, variance: float | None) -> tor
         log_variance = getattr(model, "log_variance", None)
         if log_variance is None:
             raise CourseError("the model has no variance: learn_variance=True, or give one here")
+        # on images that a network knows by heart, blank ones say, the density grows without end
+        log_variance = log_variance.clamp(min=LEAST_LOG_VARIANCE)
     elif variance > 0:
         log_variance = math.log(variance)
     else:
@@ -70,6 +76,7 @@ def elbo_terms(nll: torch.Tensor, mu, logvar, recon, x, beta: float = 1.0) -> di
     return {"loss": nll + beta * kl, "nll": nll.detach(), "kl": kl.detach(), "sse": sse}
 
 
+@wants(UNIT)
 def negative_elbo(
     model,
     x: torch.Tensor,
@@ -88,13 +95,14 @@ def negative_elbo(
         x, y: images (B, C, H, W) in [0, 1] and labels (B,).
         beta: weight of the KL term (Higgins et al. 2017, ICLR); the bound has 1.
         likelihood: "bernoulli" or "gaussian".
-        variance: of a pixel under "gaussian"; None takes the model's own, which is learned.
+        variance: of a pixel under "gaussian"; None takes the model's own, which is learned, and
+            counts as that of rounding to bytes where it is less.
         binarise: draw the pixels anew as 0 or 1 at each call, with probability x: "dynamic
             binarisation". Without it, "bernoulli" on grey pixels is no likelihood.
 
     Raises CourseError for an unknown likelihood or variance.
     """
-    x = torch.bernoulli(x) if binarise else x
+    x = binarised_anew(x) if binarise else x
     logits, mu, logvar = model(x, *told(model, y))
     nll = distortion(model, logits, x, likelihood, variance)
     return elbo_terms(nll, mu, logvar, model.pixels(logits), x, beta)

@@ -30,8 +30,8 @@ def gradients_of_mu(model, x: torch.Tensor, n: int, estimator: str) -> torch.Ten
     if estimator not in ESTIMATORS:
         raise CourseError(f"estimator {estimator!r}; choose one of: {', '.join(ESTIMATORS)}")
     least = 2 if estimator == "score_with_baseline" else 1
-    if n < least:
-        raise CourseError(f"n is {n}; {estimator!r} needs at least {least}")
+    if type(n) is not int or n < least:
+        raise CourseError(f"n is {n!r}; {estimator!r} needs at least {least}, a whole number")
     with torch.no_grad():
         mu, logvar = model.encode(x)
         noise = torch.randn(n, *mu.shape, device=mu.device)

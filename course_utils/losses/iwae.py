@@ -9,9 +9,11 @@ import torch
 from course_utils.errors import CourseError
 from course_utils.gaussian import sample_gaussian
 from course_utils.losses.conditional import told
+from course_utils.losses.inputs import UNIT, binarised_anew, wants
 from course_utils.losses.pixels import nll_of_each
 
 
+@wants(UNIT)
 def iwae_loss(
     model, x: torch.Tensor, y: torch.Tensor | None = None, *, k: int = 5, binarise: bool = False
 ) -> dict:
@@ -30,9 +32,9 @@ def iwae_loss(
 
     Raises CourseError when k is no whole number from 1.
     """
-    if not isinstance(k, int) or k < 1:
+    if type(k) is not int or k < 1:
         raise CourseError(f"k is {k!r}; it must be a whole number, 1 or more")
-    x = torch.bernoulli(x) if binarise else x
+    x = binarised_anew(x) if binarise else x
     mu, logvar = (t.unsqueeze(1) for t in model.encode(x, *told(model, y)))  # (B, 1, Z)
     noise = torch.randn(len(x), k, mu.shape[2], device=mu.device)
     z = sample_gaussian(mu, logvar, noise)  # (B, k, Z)

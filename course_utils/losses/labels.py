@@ -6,8 +6,10 @@ import torch
 import torch.nn.functional as F
 
 from course_utils.errors import CourseError
+from course_utils.losses.inputs import UNIT, check_labels, wants
 
 
+@wants(UNIT)
 def smoothed_classification(
     model, x: torch.Tensor, y: torch.Tensor, *, smoothing: float = 0.1
 ) -> dict:
@@ -26,10 +28,12 @@ def smoothed_classification(
     if not 0 <= smoothing < 1:
         raise CourseError(f"smoothing is {smoothing}; it lies in [0, 1)")
     logits = model(x).float()
+    check_labels(y, logits)
     loss = F.cross_entropy(logits, y, label_smoothing=smoothing if model.training else 0.0)
     return {"loss": loss, "accuracy": share_right(logits, y)}
 
 
+@wants(UNIT)
 def one_against_rest(model, x: torch.Tensor, y: torch.Tensor) -> dict:
     """Sigmoid outputs: K binary cross-entropies per image in nats, summed; and the accuracy.
 
@@ -40,6 +44,7 @@ def one_against_rest(model, x: torch.Tensor, y: torch.Tensor) -> dict:
         x, y: images (B, C, H, W) and labels (B,).
     """
     logits = model(x).float()
+    check_labels(y, logits)
     targets = F.one_hot(y, logits.shape[1]).float()
     loss = F.binary_cross_entropy_with_logits(logits, targets, reduction="sum") / len(x)
     return {"loss": loss, "accuracy": share_right(logits, y)}

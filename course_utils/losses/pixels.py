@@ -7,7 +7,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from course_utils.errors import CourseError
+from course_utils.losses.inputs import FINITE, UNIT, check_target
 
 
 def squared_error(recon: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
@@ -16,10 +16,10 @@ def squared_error(recon: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     Args:
         recon, x: images (B, ...), of the same shape and range.
 
-    Raises CourseError for other shapes: torch would stretch one to the other.
+    Raises CourseError for bytes, other shapes (torch would stretch one to the other), and empty
+    batches.
     """
-    if recon.shape != x.shape:
-        raise CourseError(f"shapes {tuple(recon.shape)} and {tuple(x.shape)}; they must be equal")
+    check_target(recon, x, FINITE)
     return F.mse_loss(recon.float(), x, reduction="sum") / len(x)  # one pass there, one back
 
 
@@ -30,12 +30,16 @@ def bernoulli_nll(logits: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         logits: (B, ...), before the sigmoid: log and sigmoid together are exact where a
             probability rounds to 0 or 1.
         x: targets in [0, 1], of the same shape. It is a likelihood only where x is 0 or 1.
+
+    Raises CourseError for targets outside [0, 1], bytes, other shapes and empty batches.
     """
+    check_target(logits, x, UNIT, "logits")
     return F.binary_cross_entropy_with_logits(logits.float(), x, reduction="sum") / len(x)
 
 
 def nll_of_each(logits: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     """Return the binary cross-entropy (B,) of each image in nats; see `bernoulli_nll`."""
+    check_target(logits, x, UNIT, "logits")
     each = F.binary_cross_entropy_with_logits(logits.float(), x, reduction="none")
     return each.flatten(1).sum(dim=1)
 
@@ -49,6 +53,7 @@ def gaussian_nll(recon: torch.Tensor, x: torch.Tensor, log_variance) -> torch.Te
 
     A density on pixels may exceed 1: this may be negative, and compares with itself only.
     """
+    sse = squared_error(recon, x)
     log_variance = torch.as_tensor(log_variance, dtype=torch.float32, device=x.device)
     constant = x[0].numel() * (log_variance + math.log(2 * math.pi))
-    return 0.5 * (squared_error(recon, x) / log_variance.exp() + constant)
+    return 0.5 * (sse / log_variance.exp() + constant)

@@ -47,6 +47,7 @@ class Autoencoder(nn.Module):
         one_of("output", output, OUTPUTS)
         sizes = (math.prod(image_shape), *widths, code_dim)
         self.code_dim, self.output, self.image_shape = code_dim, output, image_shape
+        self.reaches = "any finite number" if output == "linear" else "[0, 1]"
         if encoder is None:
             encoder = nn.Sequential(nn.Flatten(), *mlp(sizes, activation))
         if decoder is None:
