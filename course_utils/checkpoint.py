@@ -7,30 +7,25 @@ code. The same state gives the same bytes.
 
 from __future__ import annotations
 
-import json
 import random
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from course_utils import tagged
+from course_utils import folders, tagged
 from course_utils.errors import CourseError
-from course_utils.folders import write_tensors
 
 FORMAT = 2  # raised when a file of this version could be misread by an older course
 
 
 def save(path: Path, tensors: dict[str, torch.Tensor], info: dict) -> None:
-    """Write `tensors` and the JSON-able `info` to `path`, atomically.
+    """Write `tensors` and the JSON-able `info` to `path`, atomically, with a hash of all of it.
 
     Raises CourseError when the folder cannot be written or the disk is full.
     """
-    # One metadata key: safetensors writes several in random order.
-    header = {"course": json.dumps({"format": FORMAT} | info, sort_keys=True)}
-    write_tensors(Path(path), apart(tensors), header)
+    folders.write_sealed(Path(path), apart(tensors), {"format": FORMAT} | info)
 
 
 def apart(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -50,21 +45,19 @@ def apart(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 def load(path: Path) -> tuple[dict[str, torch.Tensor], dict]:
     """Return the tensors (on the CPU) and the info that `save` wrote to `path`.
 
-    Raises CourseError for a file that is absent, truncated, foreign, or from a newer course.
+    Raises CourseError for a file that is absent, locked, damaged, foreign, or from a newer course.
     """
     path = Path(path)
-    if not path.is_file():
+    if not folders.is_file(path):
         raise CourseError(f"{path} is not there; train the run first: course train RECIPE")
     try:
-        with safe_open(path, framework="pt") as file:
-            info = json.loads((file.metadata() or {})["course"])
-            refuse_newer(info.get("format", 0), path)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        tensors, info = folders.read_sealed(path)
+    except folders.Damaged as error:
         raise CourseError(
-            f"{path} cannot be read as a checkpoint of the course ({error}); "
-            "it may be truncated: delete its folder and train again"
+            f"{path} cannot be read as a checkpoint of the course ({error.why}); "
+            "it may be truncated or damaged: delete its folder and train again"
         ) from None
+    refuse_newer(info.get("format", 0), path)
     return tensors, info
 
 

@@ -25,6 +25,15 @@ from course_utils.errors import CourseError
 if TYPE_CHECKING:
     import torch
 
+
+class Damaged(CourseError):
+    """A file that cannot be trusted; `why` says what is wrong with it, without its name."""
+
+    def __init__(self, path: Path, why: str):
+        super().__init__(f"{path} is damaged: {why}")
+        self.why = why
+
+
 # ------------------------------------------------------------------------------- places to keep
 
 
@@ -248,8 +257,9 @@ def write_sealed(path: Path, tensors: dict[str, torch.Tensor], info: dict | None
 def read_sealed(path: Path) -> tuple[dict[str, torch.Tensor], dict]:
     """Return the tensors (on the CPU) and the info that `write_sealed` wrote to `path`.
 
-    Raises CourseError when the file is absent, locked, foreign, truncated, or when so much as one
-    bit of it has changed. Files from before there were seals are read without one.
+    Raises CourseError when the file is absent or locked, and Damaged when it is foreign, truncated,
+    or when so much as one bit of it has changed. Files from before there were seals are read
+    without one.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -261,11 +271,9 @@ def read_sealed(path: Path) -> tuple[dict[str, torch.Tensor], dict]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}
             found = info.pop("seal", None)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CourseError(
-            f"{path} cannot be read as a file of the course ({error}); it may be truncated"
-        ) from None
+        raise Damaged(path, f"it is no file of the course, or a part of one ({error})") from None
     if found is not None and found != seal(info, tensors):
-        raise CourseError(f"{path} is damaged: its content is not what was written")
+        raise Damaged(path, "its content is not what was written")
     return tensors, info
 
 
@@ -290,16 +298,17 @@ def write_json(path: Path, content: dict) -> None:
 def read_json(path: Path) -> dict:
     """Return what `write_json` wrote to `path`.
 
-    Raises CourseError when the file is absent, locked, no JSON object, or when so much as one
-    character of its values has changed. Files from before there were seals are read without one.
+    Raises CourseError when the file is absent or locked, and Damaged when it is no JSON object, or
+    when so much as one character of its values has changed. Files from before there were seals are
+    read without one.
     """
     try:
         content = json.loads(read_text(path))
         found = content.pop("seal", None)
     except (ValueError, AttributeError, TypeError, RecursionError) as error:
-        raise CourseError(f"{path} is damaged: it is no JSON object ({error})") from None
+        raise Damaged(path, f"it is no JSON object ({error})") from None
     if found is not None and found != seal(content):
-        raise CourseError(f"{path} is damaged, or was changed by hand: its seal is broken")
+        raise Damaged(path, "its content is not what was written, or was changed by hand")
     return content
 
 
