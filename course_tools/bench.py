@@ -280,10 +280,10 @@ def records(names: list[str], **options) -> list[dict]:
     return [measure(name, **options) for name in names or ["ae"]]
 
 
-def table(rows: list[dict]) -> str:
-    """Return the records as a table for people."""
-    cells = [[title for title, _ in COLUMNS.values()]]
-    cells += [[shape.format(row[key]) for key, (_, shape) in COLUMNS.items()] for row in rows]
+def table(rows: list[dict], columns: dict[str, tuple[str, str]] = COLUMNS) -> str:
+    """Return records as a table for people; `columns` says which keys, called what, and how."""
+    cells = [[title for title, _ in columns.values()]]
+    cells += [[shape.format(row[key]) for key, (_, shape) in columns.items()] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join(
         "  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True))

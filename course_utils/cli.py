@@ -328,11 +328,19 @@ def in_clone() -> bool:
 
 
 def bench(
-    recipe: Annotated[list[str] | None, typer.Argument(help="Names; ae if left out.")] = None,
+    recipe: Annotated[
+        list[str] | None, typer.Argument(help="Names; ae, with --busy three, if left out.")
+    ] = None,
+    busy: Annotated[
+        bool,
+        typer.Option("--busy", help="Time quick runs beside one busy process per core instead."),
+    ] = False,
     as_json: Annotated[
         Path | None, typer.Option("--json", help="Also write the records to FILE.", metavar="FILE")
     ] = None,
-    rounds: Annotated[int, typer.Option(help="Epochs timed of each loop.", min=1)] = 5,
+    rounds: Annotated[
+        int | None, typer.Option(help="Epochs timed of each loop, 5; with --busy runs, 3.", min=1)
+    ] = None,
     device: DeviceOption = None,
 ) -> None:
     """Time the course's training loop against the ordinary one.
@@ -346,13 +354,18 @@ def bench(
     …_images_per_second, …_seconds_per_epoch, speedup_ratio, speedup_cpu_ratio (by CPU time, for a
     machine that is shared), …_gflop_per_second, matmul_fraction, …_loss_per_image,
     loss_relative_difference, mnist_load_seconds.
+
+    --busy shows how much longer a quick run takes where the machine has other work: "times" is at
+    least 2 for a run that had all cores, since half of each is left, and ought not to exceed 4.
     """
     from course_tools import bench as benchmark
+    from course_tools import busy as beside_others
 
     if as_json:
         runtime.make_folder(as_json.absolute().parent)  # before minutes are spent
-    rows = benchmark.records(recipe or [], device=device, rounds=rounds)
-    typer.echo(benchmark.table(rows))
+    tool = beside_others if busy else benchmark
+    rows = tool.records(recipe or [], device=device, rounds=rounds or tool.ROUNDS)
+    typer.echo(benchmark.table(rows, tool.COLUMNS))
     if as_json:
         runtime.write_atomically(as_json, json.dumps(rows, indent=1) + "\n")
 

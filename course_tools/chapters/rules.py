@@ -18,6 +18,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from course_tools.chapters import slices
 from course_tools.chapters.cells import (
     code_cells,
     code_sha256,
@@ -316,6 +317,15 @@ def narrow(notebook: Notebook) -> Iterator[str]:
                 yield f"{name} has a line of {len(line)} columns; {COLUMNS} are the most"
 
 
+def seeded(notebook: Notebook) -> Iterator[str]:
+    """Find cells whose random numbers depend on what was drawn before: a slice has other ones."""
+    if notebook.chapter in OLDER:
+        return
+    names = [name for name, _ in numbered(notebook)]
+    for number in slices.unseeded(notebook.nb):
+        yield f"{names[number]} draws random numbers and sets no seed before: torch.manual_seed(0)"
+
+
 def small(notebook: Notebook) -> Iterator[str]:
     """Find notebooks that are too large to keep in a repository."""
     megabytes = len(nbformat.writes(notebook.nb).encode()) / 1e6
@@ -333,7 +343,7 @@ OF_OUTPUTS: tuple[Callable[[Notebook], Iterator[str]], ...] = (
     narrow,
     small,
 )
-OF_CHAPTERS = (claims_are_judged, claims_are_recorded, readable)
+OF_CHAPTERS = (claims_are_judged, claims_are_recorded, readable, seeded)
 
 
 def complaints(notebook: Notebook) -> list[str]:

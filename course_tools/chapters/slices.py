@@ -86,11 +86,19 @@ def statements(nb: NotebookNode) -> list[Statement]:
     found: list[Statement] = []
     for number, cell in enumerate(code_cells(nb)):
         source = TransformerManager().transform_cell(cell.source)
-        for tree in ast.parse(source).body:
+        for tree in parsed(source).body:
             lines = [*(d.lineno for d in getattr(tree, "decorator_list", ())), tree.lineno]
             text = "\n".join(source.splitlines()[min(lines) - 1 : tree.end_lineno])
             found.append(Statement(number, text, tree))
     return Reading(found).analysed()
+
+
+def parsed(source: str) -> ast.Module:
+    """Return the syntax tree of a cell; an empty one where it is broken, as a lesson may want."""
+    try:
+        return ast.parse(source)
+    except SyntaxError:
+        return ast.Module([], [])
 
 
 def backward(of: list[Statement], id: str) -> list[Statement]:

@@ -147,6 +147,7 @@ FAULTS = {  # name: (change, part of the complaint, as if executed like this)
     "nbval skip": (tagged(SUM, "nbval-skip"), "escapes nbval", False),
     "long cell": (put(SUM, source="\n".join("x = 1" for _ in range(31))), "has 31 lines", True),
     "wide line": (put(SUM, source="# " + "x" * 78), "a line of 80 columns", True),
+    "no seed": (put(SUM, source="torch.rand(3)"), "sets no seed before", True),
     "large": (put(SUM, outputs=[result("x" * 3_100_000)]), "has 3.1 MB", False),
 }  # fmt: skip
 
@@ -159,6 +160,8 @@ def test_fault(good, name):
 
 
 SILENT = {  # name: a change that no rule may mind
+    "seed": put(SUM, source="torch.manual_seed(0)\nx = torch.rand(3)"),
+    "broken on purpose": put(SUM, source="for in"),
     "shell line": put(SUM, source="!ls\n1 + 1"),
     "figure in a function": put(SUM, source="draw = lambda: plt.plot([1])"),
     "style": put(SUM, source="plt.rcParams['font.size'] = 10\nplt.close('all')"),
