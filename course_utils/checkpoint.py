@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from torch import nn
 
 from course_utils import folders, tagged
@@ -95,6 +96,8 @@ def refuse_other_weights(model: nn.Module, tensors: dict[str, torch.Tensor], pat
 
 # ------------------------------------------------------------------------------ between two epochs
 
+ADVICE = "resume with what it was written with, or train from the start (without resume)"
+
 Part = nn.Module | torch.optim.Optimizer | torch.optim.lr_scheduler.LRScheduler
 
 # What steps change in the state of torch's own schedules; the rest is how they were set.
@@ -108,7 +111,7 @@ SCHEDULED = {
 }  # fmt: skip
 
 
-def save_training(path: Path, parts: dict[str, Part], info: dict) -> None:
+def save_training(path: Path, parts: dict[str, Part], info: dict, together: bool = False) -> None:
     """Write everything that the next epoch depends on: the parts' states and all random states.
 
     Args:
@@ -116,15 +119,21 @@ def save_training(path: Path, parts: dict[str, Part], info: dict) -> None:
         parts: by name, the modules, optimizers and schedules in training. The file says of which
             classes they are and how they were set.
         info: JSON-able; what else the loop wants back, its history for one.
+        together: all processes of torch.distributed call this with the same parts. The first one
+            writes, their random states side by side.
 
     Raises CourseError for a state that cannot be kept, and as `save` does.
     """
-    tensors, rng_info = random_states()
+    states = random_states_of_all() if together else [random_states()]
+    if together and dist.get_rank() > 0:
+        return
+    tensors = {f"rng/{rank}/{k}": t for rank, (of, _) in enumerate(states) for k, t in of.items()}
     described = {}
     for name, part in parts.items():
         state = tagged.encode(state_of(part), name, tensors)
         described[name] = describe(part, parts) | {"state": state}
-    save(path, tensors, info | {"training": {"parts": described, "rng": rng_info}})
+    training = {"parts": described, "rng": [each for _, each in states]}
+    save(path, tensors, info | {"training": training})
 
 
 def refuse_unkeepable(parts: dict[str, Part]) -> None:
@@ -133,7 +142,7 @@ def refuse_unkeepable(parts: dict[str, Part]) -> None:
         tagged.encode(state_of(part), name, {})
 
 
-def load_training(path: Path, parts: dict[str, Part]) -> dict:
+def load_training(path: Path, parts: dict[str, Part], together: bool = False) -> dict:
     """Put the state that `save_training` wrote into the given parts; return its info.
 
     Raises CourseError as `load` and `load_weights` do, and where the parts are not of the classes
@@ -155,9 +164,15 @@ def load_training(path: Path, parts: dict[str, Part]) -> dict:
         if isinstance(part, nn.Module):
             refuse_other_weights(part, states[name], path)
     refuse_other_settings(kept, parts, path)
+    generators = info["training"]["rng"]
+    rank, world = (dist.get_rank(), dist.get_world_size()) if together else (0, 1)
+    if len(generators) != world:
+        raise CourseError(
+            f"{path} was written by {len(generators)} processes, and here are {world}: {ADVICE}"
+        )
     for name, part in parts.items():
         restore(part, states[name], path)
-    set_random_states(strip("rng/", tensors), info["training"]["rng"])
+    set_random_states(strip(f"rng/{rank}/", tensors), generators[rank])
     return info
 
 
@@ -246,9 +261,6 @@ def flat(value, name: str = "", names: dict[int, str] | None = None) -> dict:
             for k, v in flat(item, f"{name} {key}".strip(), names).items()}  # fmt: skip
 
 
-ADVICE = "resume with what it was written with, or train from the start (without resume)"
-
-
 def refuse_other_classes(kept: dict, parts: dict[str, Part], path: Path) -> None:
     """Raise CourseError unless the parts have the names and classes of those in the checkpoint."""
     for name in [*kept, *(n for n in parts if n not in kept)]:
@@ -287,19 +299,26 @@ def first_difference(there: dict, here: dict) -> str | None:
 
 def random_states() -> tuple[dict[str, torch.Tensor], dict]:
     """Return the states of all random generators, as tensors and as JSON."""
-    tensors = {"rng/cpu": torch.get_rng_state()}
+    tensors = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available() and torch.cuda.is_initialized():
-        tensors["rng/cuda"] = torch.cuda.get_rng_state()
+        tensors["cuda"] = torch.cuda.get_rng_state()
     if torch.backends.mps.is_available():
-        tensors["rng/mps"] = torch.mps.get_rng_state()
+        tensors["mps"] = torch.mps.get_rng_state()
     kind, keys, position, has_gauss, cached = np.random.get_state()
-    tensors["rng/numpy"] = torch.from_numpy(keys.astype(np.int64))
+    tensors["numpy"] = torch.from_numpy(keys.astype(np.int64))
     version, internal, gauss = random.getstate()
     info = {
         "numpy": [kind, int(position), int(has_gauss), float(cached)],
         "python": [version, list(internal), gauss],
     }
     return tensors, info
+
+
+def random_states_of_all() -> list[tuple[dict[str, torch.Tensor], dict]]:
+    """Return the random states of all processes, by rank; the first process alone needs them."""
+    states = [None] * dist.get_world_size()
+    dist.all_gather_object(states, random_states())
+    return states
 
 
 def set_random_states(tensors: dict[str, torch.Tensor], info: dict) -> None:

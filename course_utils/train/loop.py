@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
 from tqdm.auto import tqdm
 
 from course_utils import checkpoint as checkpoints
@@ -34,6 +35,7 @@ def run_epochs(
     on_epoch: Callable[[dict], None] | None = None,
     progress: bool | None = None,
     shown: tuple[str, ...] = ("train_loss",),
+    together: bool = False,
 ) -> list[dict]:
     """Run the epochs that are not finished yet; return the history, one dict per epoch.
 
@@ -50,6 +52,7 @@ def run_epochs(
         on_epoch: called with each new row of the history.
         progress: show a bar; None shows one in a terminal and in a notebook.
         shown: numbers of the last row that the bar shows.
+        together: the processes of torch.distributed train the same parts; the first one writes.
 
     Raises Interrupted on Ctrl-C, CourseError when the checkpoint cannot be read or written, or
     belongs to other parts.
@@ -58,15 +61,15 @@ def run_epochs(
     if checkpoint is not None:
         checkpoints.refuse_unkeepable(parts)
     if resume and checkpoint is not None:
-        history = checkpoints.load_training(checkpoint, parts)["history"]
+        history = checkpoints.load_training(checkpoint, parts, together)["history"]
     bar = tqdm(range(len(history), epochs), initial=len(history), total=epochs, unit="epoch",
-               disable=hidden(progress))  # fmt: skip
+               disable=hidden(progress) if first(together) else True)  # fmt: skip
     try:
         for epoch in bar:
             row = {"epoch": epoch + 1} | one_epoch(epoch)
             if checkpoint is not None:
                 info = {"history": [*history, row], "run": run}
-                checkpoints.save_training(checkpoint, parts, info)
+                checkpoints.save_training(checkpoint, parts, info, together)
             history.append(row)  # once it is safe
             bar.set_postfix({short(name): f"{row[name]:.2f}" for name in shown if name in row})
             if on_epoch:
@@ -74,6 +77,11 @@ def run_epochs(
     except KeyboardInterrupt:
         raise Interrupted(interruption(len(history), checkpoint)) from None
     return history
+
+
+def first(together: bool) -> bool:
+    """Tell whether this process is the one that shows and writes."""
+    return not together or torch.distributed.get_rank() == 0
 
 
 def short(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 
 import torch
 
@@ -15,9 +16,13 @@ class RunningMeans:
     After every `AT_ONCE` batches, and when a mean is asked for, what lies aside is fetched in one
     go and summed in double precision; so memory and the cost of a look do not grow with the epoch.
     A term that comes with some batches only is averaged over those.
+
+    Args:
+        across: adds up a sum and a count over all processes that train together.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, across: Callable[[float, int], tuple[float, int]] | None = None) -> None:
+        self.across = across
         self.aside: dict[str, list[torch.Tensor]] = defaultdict(list)
         self.sizes: dict[str, list[int]] = defaultdict(list)  # images of the batches that lie aside
         self.sums: dict[str, float] = defaultdict(float)
@@ -43,7 +48,10 @@ class RunningMeans:
     def mean(self, name: str) -> float:
         """Return the mean of one term so far; NaN where it never came."""
         self.collect(name)
-        return self.sums[name] / self.images[name] if self.images[name] else float("nan")
+        total, images = self.sums[name], self.images[name]
+        if self.across:
+            total, images = self.across(total, images)
+        return total / images if images else float("nan")
 
     def result(self) -> dict[str, float]:
         """Return the means of all terms."""

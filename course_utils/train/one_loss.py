@@ -18,6 +18,7 @@ from course_utils.train.loop import run_epochs
 from course_utils.train.means import RunningMeans
 from course_utils.train.noise import same_noise
 from course_utils.train.numerics import drop_negligible, forget_gradients
+from course_utils.train.parallel import bare, sum_over_processes, together
 from course_utils.train.watch import CHECK_EVERY, refuse_lost_weights, refuse_nan
 
 LossFn = Callable[[nn.Module, torch.Tensor, torch.Tensor], dict[str, torch.Tensor]]
@@ -25,7 +26,7 @@ LossFn = Callable[[nn.Module, torch.Tensor, torch.Tensor], dict[str, torch.Tenso
 
 def fit(
     model: nn.Module,
-    loss_fn: LossFn,
+    loss_fn: LossFn | None,
     train: Loader,
     val: Loader | None = None,
     *,
@@ -43,7 +44,9 @@ def fit(
 
     Args:
         model: on the device of the batches, in the memory format to train in.
-        loss_fn: `loss_fn(model, x, y)` -> dict of scalars per image; "loss" is minimised.
+        loss_fn: `loss_fn(model, x, y)` -> dict of scalars per image; "loss" is minimised. None
+            where the model is a `losses.Objective`, which gives its own terms; it may be wrapped in
+            DistributedDataParallel: see `parallel`.
         train, val: batches on the device; `val` is scored after each epoch.
         epochs: passes over `train` in all, those before a resume included.
         optimizer, scheduler: the scheduler, if any, steps after every batch.
@@ -61,19 +64,20 @@ def fit(
         scores = evaluate(model, loss_fn, val) if val is not None else {}
         return prefix(means, "train_") | prefix(scores, "val_")
 
-    parts = {"model": model, "optimizer": optimizer}
+    parts = {"model": bare(model), "optimizer": optimizer}
     if scheduler is not None:
         parts["scheduler"] = scheduler
     return run_epochs(
         one_epoch, parts, epochs=epochs, checkpoint=checkpoint, resume=resume, run=run,
-        on_epoch=on_epoch, progress=progress,
+        on_epoch=on_epoch, progress=progress, together=together(model),
     )  # fmt: skip
 
 
 def train_epoch(model, loss_fn, train, optimizer, scheduler, precision, epoch) -> dict[str, float]:
     """Make one pass over `train`; return the means of the loss terms over its images."""
     model.train()
-    totals = RunningMeans()
+    loss_fn = loss_fn or own_terms
+    totals = means_of(model, train.device)
     parameters = list(model.parameters())
     for step, (x, y) in enumerate(train):
         with runtime.autocast(train.device, precision):
@@ -94,7 +98,7 @@ def train_epoch(model, loss_fn, train, optimizer, scheduler, precision, epoch) -
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, loss_fn: LossFn, batches: Loader) -> dict[str, float]:
+def evaluate(model: nn.Module, loss_fn: LossFn | None, batches: Loader) -> dict[str, float]:
     """Return the mean of every loss term over all images of `batches`, in eval mode.
 
     A loss that draws random numbers draws the same ones at every call, and those of the training
@@ -103,13 +107,24 @@ def evaluate(model: nn.Module, loss_fn: LossFn, batches: Loader) -> dict[str, fl
     check_loader(batches, "batches")
     was_training = model.training
     model.eval()
-    totals = RunningMeans()
+    loss_fn, inner = loss_fn or own_terms, bare(model)
+    totals = means_of(model, batches.device)
     batches.epoch = 0
     with same_noise(batches.device):
         for x, y in batches:
-            totals.add(loss_fn(model, x, y), len(x))
+            totals.add(loss_fn(inner, x, y), len(x))
     model.train(was_training)
     return totals.result()
+
+
+def own_terms(objective: nn.Module, x: torch.Tensor, y: torch.Tensor) -> dict:
+    """Return the terms of an objective, which knows its loss."""
+    return objective(x, y)
+
+
+def means_of(model: nn.Module, device: torch.device) -> RunningMeans:
+    """Return means of this process's batches, or of all processes that train the model."""
+    return RunningMeans(sum_over_processes(device) if together(model) else None)
 
 
 def prefix(row: dict[str, float], with_: str) -> dict[str, float]:

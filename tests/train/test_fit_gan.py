@@ -364,9 +364,10 @@ def test_killed_again_and_again_it_ends_with_the_same_bytes(tmp_path):
     for _ in range(4):
         process = fork.Process(target=train_in, args=(cut, epochs))
         process.start()
-        deadline, goal = time.monotonic() + 60, (kept[-1] if kept else 0) + 2
-        while process.is_alive() and time.monotonic() < deadline and finished(cut) < goal:
-            time.sleep(0.003)
+        seen, deadline = {stamp(cut)}, time.monotonic() + 60
+        while process.is_alive() and time.monotonic() < deadline and len(seen) < 3:
+            time.sleep(0.001)  # until it has kept two more epochs
+            seen.add(stamp(cut))
         process.kill()
         process.join()
         kept.append(finished(cut))
@@ -377,6 +378,11 @@ def test_killed_again_and_again_it_ends_with_the_same_bytes(tmp_path):
         process.join()
         assert process.exitcode == 0
     assert (cut.read_bytes() == whole.read_bytes()) is True, kept
+
+
+def stamp(path):
+    """Return when a file was written; 0 where there is none."""
+    return path.stat().st_mtime_ns if path.exists() else 0
 
 
 def finished(path):
