@@ -57,7 +57,7 @@ class DeepConvAutoencoder(Autoencoder):
     Args:
         widths: channels at 28 x 28, 14 x 14 and 7 x 7.
         code_dim: numbers in a code (Z).
-        blocks: residual blocks at 14 x 14 and at 7 x 7, in the encoder and in the decoder.
+        blocks: how many residual blocks at 14 x 14 and at 7 x 7, in encoder and decoder alike.
         norm: batch normalisation.
         activation: as in `Autoencoder`.
         upsampling: "transposed" convolutions (kernel 4, stride 2), or "resize": pixels repeated,
@@ -68,7 +68,7 @@ class DeepConvAutoencoder(Autoencoder):
     """
 
     def __init__(self, widths: tuple[int, int, int] = (32, 64, 128), code_dim: int = 32,
-                 blocks: int = 0, norm: bool = True, activation: str = "relu",
+                 blocks: tuple[int, int] = (0, 0), norm: bool = True, activation: str = "relu",
                  upsampling: str = "transposed", hidden_dim: int = 0):  # fmt: skip
         super().__init__(widths=(), code_dim=code_dim, activation=activation)
         if upsampling not in UPSAMPLINGS:
@@ -81,7 +81,7 @@ class DeepConvAutoencoder(Autoencoder):
         def made(layer: nn.Module) -> list[nn.Module]:
             return block(layer, norm, activation)
 
-        def residual(n: int) -> list[nn.Module]:
+        def residual(n: int, blocks: int) -> list[nn.Module]:
             return [Residual(n, norm, activation) for _ in range(blocks)]
 
         def up(n_in: int, n_out: int) -> list[nn.Module]:
@@ -91,14 +91,14 @@ class DeepConvAutoencoder(Autoencoder):
 
         self.encoder = nn.Sequential(  # (1, 28, 28)
             *made(nn.Conv2d(1, low, 3, padding=1)),  # (low, 28, 28)
-            *made(nn.Conv2d(low, middle, 4, 2, 1)), *residual(middle),  # (middle, 14, 14)
-            *made(nn.Conv2d(middle, high, 4, 2, 1)), *residual(high),  # (high, 7, 7)
+            *made(nn.Conv2d(low, middle, 4, 2, 1)), *residual(middle, blocks[0]),  # (middle, 14, 14)
+            *made(nn.Conv2d(middle, high, 4, 2, 1)), *residual(high, blocks[1]),  # (high, 7, 7)
             nn.Flatten(), *mlp(inside, activation),
         )  # fmt: skip
         self.decoder = nn.Sequential(
             *mlp(inside[::-1], activation), ACTIVATIONS[activation](),
-            nn.Unflatten(1, (high, 7, 7)), *residual(high),
-            *up(high, middle), *residual(middle),  # (middle, 14, 14)
+            nn.Unflatten(1, (high, 7, 7)), *residual(high, blocks[1]),
+            *up(high, middle), *residual(middle, blocks[0]),  # (middle, 14, 14)
             *up(middle, low),  # (low, 28, 28)
             nn.Conv2d(low, 1, 3, padding=1),  # (1, 28, 28), no sigmoid
         )  # fmt: skip

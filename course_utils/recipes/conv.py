@@ -7,6 +7,7 @@ from dataclasses import replace
 from course_utils import losses
 from course_utils.models import Autoencoder, ConvAutoencoder, DeepConvAutoencoder
 from course_utils.recipes.recipe import Recipe, Settings
+from course_utils.recipes.vae import few
 
 # Source 000's settings; its quick version keeps the rate constant too.
 TUTORIAL = Settings(epochs=40, batch_size=128, lr=1e-3, weight_decay=1e-5)
@@ -22,14 +23,22 @@ DEEP = Settings(epochs=20, batch_size=256, lr=4e-3, optimizer="adamw", weight_de
 LONG = replace(DEEP, epochs=60)
 DEEP_QUICK = replace(DEEP, epochs=1, precision="float32")
 
-WIDE = (128, 64)
-SMALL = (8, 16, 32)
+WIDE = (128, 64)  # channels
+DEEP_NET = {"widths": (16, 32, 128), "blocks": (0, 2)}
+IMAGES = few(200)  # in the quick profile
 
 
-def _changed(name: str, says: str, full: Settings = CYCLE, seeds: int = 3, **args) -> Recipe:
-    """Return a recipe for the tutorial's network with some changes, on its loss."""
-    return Recipe(name, says, ConvAutoencoder, args, losses.reconstruction_pm1, full, QUICK,
-                  seeds=seeds)  # fmt: skip
+def _tutorial(name: str, says: str, full: Settings, quick: Settings, **rest) -> Recipe:
+    """Return a recipe on the tutorial's loss, squared error on [-1, 1]; its network by default."""
+    model = {"model": ConvAutoencoder, "model_args": {}} | rest
+    return Recipe(
+        name, says, loss=losses.reconstruction_pm1, full=full, quick=quick, data=IMAGES, **model
+    )
+
+
+def _changed(name: str, says: str, full: Settings = CYCLE, **args) -> Recipe:
+    """Return a recipe for the tutorial's network with some changes."""
+    return _tutorial(name, says, full, QUICK, seeds=3, model_args=args)
 
 
 def _deep(name: str, says: str, full: Settings = DEEP, masked: float = 0.0, **args) -> Recipe:
@@ -38,34 +47,35 @@ def _deep(name: str, says: str, full: Settings = DEEP, masked: float = 0.0, **ar
     if masked:
         loss = {"loss": losses.masked_reconstruction, "loss_args": {"masked": masked}}
     return Recipe(
-        name, says, DeepConvAutoencoder, args, full=full, quick=DEEP_QUICK, seeds=3, **loss
-    )
+        name, says, DeepConvAutoencoder, DEEP_NET | args, full=full, quick=DEEP_QUICK,
+        data=IMAGES, seeds=3, **loss,
+    )  # fmt: skip
 
+
+NO_DECAY = [replace(settings, weight_decay=0.0) for settings in (TUTORIAL, TUTORIAL_QUICK)]
 
 RECIPES = [
-    Recipe("conv_source", "5,729 numbers, code 8 x 2 x 2, weight decay, as source 000",
-           ConvAutoencoder, {}, losses.reconstruction_pm1, TUTORIAL, TUTORIAL_QUICK, seeds=5),
-    Recipe("conv_source_no_decay", "the network `conv_source` without weight decay",
-           ConvAutoencoder, {}, losses.reconstruction_pm1, replace(TUTORIAL, weight_decay=0.0),
-           replace(TUTORIAL_QUICK, weight_decay=0.0), seeds=5),
-    Recipe("conv_mlp_32", "784-128-64-32, fully connected, with the training of `conv_source`",
-           Autoencoder, {"widths": (128, 64), "code_dim": 32, "output": "tanh"},
-           losses.reconstruction_pm1, TUTORIAL, TUTORIAL_QUICK, seeds=3),
-    _changed("conv_cycle", "the network `conv_source`, its learning rate rises and falls once"),
-    _changed("conv_overlap", "and the last layer's kernels overlap", overlap=True),
-    _changed("conv_wide", "and 128 and 64 channels, not 16 and 8", replace(CYCLE, lr=3e-3),
+    _tutorial("conv_source", "5,729 parameters, code 8 x 2 x 2, weight decay, as source 000",
+              TUTORIAL, TUTORIAL_QUICK, seeds=5),
+    _tutorial("conv_source_no_decay", "the network `conv_source` without weight decay",
+              *NO_DECAY, seeds=5),
+    _tutorial("conv_mlp_32", "784-128-64-32, fully connected, trained like `conv_source`",
+              TUTORIAL, TUTORIAL_QUICK, seeds=3, model=Autoencoder,
+              model_args={"widths": (128, 64), "code_dim": 32, "output": "tanh"}),
+    _changed("conv_cycle", "the network `conv_source`; its learning rate rises and falls once"),
+    _changed("conv_overlap", "... and the kernels of the last layer overlap", overlap=True),
+    _changed("conv_wide", "... and 128 and 64 channels, not 16 and 8", replace(CYCLE, lr=3e-3),
              channels=WIDE, overlap=True),
-    _changed("conv_linear", "and a linear layer makes the 32 numbers", replace(CYCLE, lr=3e-3),
-             channels=WIDE, overlap=True, linear_code=True),
-    _changed("conv_norm", "and batch normalisation", replace(CYCLE, lr=3e-3),
+    _changed("conv_linear", "... and a linear layer makes the 32 numbers",
+             replace(CYCLE, lr=3e-3), channels=WIDE, overlap=True, linear_code=True),
+    _changed("conv_norm", "... and batch normalisation", replace(CYCLE, lr=3e-3),
              channels=WIDE, overlap=True, linear_code=True, norm=True),
-    _deep("conv_deep", "28-14-7 by overlapping kernels, residual blocks, 32 numbers", blocks=1),
-    _deep("conv_gaps", "the network `conv_deep`, trained on images with gaps",
-          masked=0.1, blocks=1),
+    _deep("conv_deep", "28-14-7 by overlapping kernels, residual blocks, 32 numbers"),
+    _deep("conv_gaps", "the network `conv_deep`, trained on images with gaps", masked=0.1),
     _deep("conv_best", "the network `conv_deep`, trained longer on images with gaps",
-          LONG, masked=0.1, blocks=1),
+          LONG, masked=0.1),
     _deep("conv_resize", "the network `conv_deep`, upsampled by repeating pixels",
-          blocks=1, upsampling="resize"),
+          upsampling="resize"),
     _deep("conv_small", "a small relative of `conv_best`, for pages and phones",
-          masked=0.1, widths=SMALL),
+          masked=0.1, widths=(8, 16, 32), blocks=(0, 0)),
 ]  # fmt: skip

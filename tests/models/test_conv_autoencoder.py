@@ -17,7 +17,9 @@ KINDS = {
     "norm": lambda: ConvAutoencoder((32, 16), linear_code=True, norm=True, output="sigmoid"),
     "deep": lambda: DeepConvAutoencoder((4, 6, 8)),
     "deep, plain": lambda: DeepConvAutoencoder((4, 6, 8), norm=False, activation="gelu"),
-    "resize": lambda: DeepConvAutoencoder((4, 6, 8), upsampling="resize", blocks=1, hidden_dim=40),
+    "resize": lambda: DeepConvAutoencoder(
+        (4, 6, 8), upsampling="resize", blocks=(0, 1), hidden_dim=40
+    ),
 }
 
 
@@ -80,7 +82,7 @@ def test_normalisation_stands_after_every_convolution_but_the_last():
     kinds = [type(m).__name__ for m in [*model.encoder, *model.decoder]]
     assert kinds.count("BatchNorm2d") == 4
     assert kinds[-1] == "ConvTranspose2d"
-    deep = DeepConvAutoencoder((4, 6, 8), blocks=1)
+    deep = DeepConvAutoencoder((4, 6, 8), blocks=(1, 1))
     assert sum(isinstance(m, nn.BatchNorm2d) for m in deep.modules()) == 3 + 2 + 4 * 2
 
 
