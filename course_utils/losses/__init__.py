@@ -14,6 +14,12 @@ from course_utils.losses.autoencoding import (
     sparse_reconstruction,
 )
 from course_utils.losses.classifying import classification, shifted
+from course_utils.losses.denoising import (
+    contrastive_divergence,
+    corrupted,
+    denoising,
+    sparse_denoising,
+)
 from course_utils.losses.elbo import (
     LIKELIHOODS,
     conditional_negative_elbo,
@@ -31,10 +37,36 @@ from course_utils.losses.objective import Objective
 from course_utils.losses.pixels import bernoulli_nll, gaussian_nll, nll_of_each, squared_error
 
 __all__ = [
-    "ESTIMATORS", "LIKELIHOODS", "Objective", "bernoulli_nll", "check_input", "classification",
-    "conditional_negative_elbo", "conditional_reconstruction", "cross_entropy_reconstruction",
-    "distortion", "elbo_terms", "gaussian_nll", "gradients_of_mu", "iwae_loss", "kl_per_unit",
-    "kl_standard_normal", "masked_reconstruction", "negative_elbo", "nll_of_each",
-    "one_against_rest", "reconstruction", "reconstruction_pm1", "shifted",
-    "smoothed_classification", "sparse_reconstruction", "squared_error", "wanted_by", "wants",
+    "ESTIMATORS",
+    "LIKELIHOODS",
+    "Objective",
+    "bernoulli_nll",
+    "check_input",
+    "classification",
+    "conditional_negative_elbo",
+    "conditional_reconstruction",
+    "contrastive_divergence",
+    "corrupted",
+    "cross_entropy_reconstruction",
+    "denoising",
+    "distortion",
+    "elbo_terms",
+    "gaussian_nll",
+    "gradients_of_mu",
+    "iwae_loss",
+    "kl_per_unit",
+    "kl_standard_normal",
+    "masked_reconstruction",
+    "negative_elbo",
+    "nll_of_each",
+    "one_against_rest",
+    "reconstruction",
+    "reconstruction_pm1",
+    "shifted",
+    "smoothed_classification",
+    "sparse_denoising",
+    "sparse_reconstruction",
+    "squared_error",
+    "wanted_by",
+    "wants",
 ]  # fmt: skip

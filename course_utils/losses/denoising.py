@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from course_utils.errors import CourseError
+from course_utils.losses.inputs import AS_THE_MODEL, UNIT, wants
 from course_utils.losses.pixels import squared_error
 
 
@@ -32,6 +33,7 @@ def corrupted(
     return x * (torch.rand_like(x) >= masked) if masked else x
 
 
+@wants(AS_THE_MODEL)
 def denoising(
     model,
     x: torch.Tensor,
@@ -50,6 +52,7 @@ def denoising(
     return {"loss": loss, "sse": loss.detach()}
 
 
+@wants(AS_THE_MODEL)
 def sparse_denoising(
     model,
     x: torch.Tensor,
@@ -86,6 +89,7 @@ def sparse_denoising(
     }
 
 
+@wants(UNIT)
 def contrastive_divergence(
     model, x: torch.Tensor, y: torch.Tensor | None = None, *, steps: int = 1
 ) -> dict:

@@ -8,7 +8,7 @@ Images are (N, C, H, W), uint8 or float in [0, 1]; features and codes are (N, D)
 uint8 always means pixels, and is divided by 255. Wrong input raises CourseError.
 """
 
-from course_utils.metrics.blockiness import blockiness
+from course_utils.metrics.blocks import blockiness
 from course_utils.metrics.calibration import (
     expected_calibration_error,
     monte_carlo_probabilities,

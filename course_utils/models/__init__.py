@@ -5,11 +5,14 @@ from course_utils.models.classifier import Classifier
 from course_utils.models.conditional import ConditionalAutoencoder, ConditionalVAE
 from course_utils.models.conv_autoencoder import ConvAutoencoder, DeepConvAutoencoder
 from course_utils.models.conv_vae import ConvVAE
+from course_utils.models.denoising import DenoisingMLP, UNet
 from course_utils.models.mlp import MLP
+from course_utils.models.rbm import RBM
 from course_utils.models.vae import VAE
 
 __all__ = [
     "MLP",
+    "RBM",
     "VAE",
     "Autoencoder",
     "Classifier",
@@ -18,4 +21,6 @@ __all__ = [
     "ConvAutoencoder",
     "ConvVAE",
     "DeepConvAutoencoder",
+    "DenoisingMLP",
+    "UNet",
 ]

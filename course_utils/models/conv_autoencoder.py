@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
-from course_utils.errors import CourseError
 from course_utils.models.autoencoder import ACTIVATIONS, Autoencoder, mlp
+from course_utils.models.inputs import one_of
 
 UPSAMPLINGS = ("transposed", "resize")
 
@@ -28,24 +28,24 @@ class ConvAutoencoder(Autoencoder):
 
     def __init__(self, channels: tuple[int, int] = (16, 8), overlap: bool = False,
                  norm: bool = False, linear_code: bool = False, output: str = "tanh"):  # fmt: skip
-        super().__init__(widths=(), code_dim=32, output=output)
         outer, inner = channels
         code = inner if linear_code else 8  # channels at the code's 2 x 2 places
         kernel, padding = (4, 2) if overlap else (2, 1)
-        self.encoder = nn.Sequential(  # (1, 28, 28)
+        encoder = nn.Sequential(  # (1, 28, 28)
             *block(nn.Conv2d(1, outer, 3, stride=3, padding=1), norm),  # (outer, 10, 10)
             nn.MaxPool2d(2, stride=2),  # (outer, 5, 5)
             *block(nn.Conv2d(outer, code, 3, stride=2, padding=1), norm),  # (code, 3, 3)
             nn.MaxPool2d(2, stride=1),  # (code, 2, 2)
             nn.Flatten(), *([nn.Linear(4 * code, 32)] if linear_code else []),
         )  # fmt: skip
-        self.decoder = nn.Sequential(
+        decoder = nn.Sequential(
             *([nn.Linear(32, 4 * code), nn.ReLU()] if linear_code else []),
             nn.Unflatten(1, (code, 2, 2)),
             *block(nn.ConvTranspose2d(code, outer, 3, stride=2), norm),  # (outer, 5, 5)
             *block(nn.ConvTranspose2d(outer, inner, 5, stride=3, padding=1), norm),  # 15 x 15
             nn.ConvTranspose2d(inner, 1, kernel, stride=2, padding=padding),  # (1, 28, 28)
         )  # fmt: skip
+        super().__init__(code_dim=32, output=output, encoder=encoder, decoder=decoder)
 
 
 class DeepConvAutoencoder(Autoencoder):
@@ -70,11 +70,8 @@ class DeepConvAutoencoder(Autoencoder):
     def __init__(self, widths: tuple[int, int, int] = (32, 64, 128), code_dim: int = 32,
                  blocks: tuple[int, int] = (0, 0), norm: bool = True, activation: str = "relu",
                  upsampling: str = "transposed", hidden_dim: int = 0):  # fmt: skip
-        super().__init__(widths=(), code_dim=code_dim, activation=activation)
-        if upsampling not in UPSAMPLINGS:
-            raise CourseError(
-                f"upsampling {upsampling!r} is unknown; choose one of: {', '.join(UPSAMPLINGS)}"
-            )
+        one_of("upsampling", upsampling, UPSAMPLINGS)
+        one_of("activation", activation, ACTIVATIONS)
         low, middle, high = widths
         inside = [49 * high, *([hidden_dim] if hidden_dim else []), code_dim]
 
@@ -89,19 +86,20 @@ class DeepConvAutoencoder(Autoencoder):
                 return made(nn.ConvTranspose2d(n_in, n_out, 4, 2, 1))
             return [nn.Upsample(scale_factor=2), *made(nn.Conv2d(n_in, n_out, 3, padding=1))]
 
-        self.encoder = nn.Sequential(  # (1, 28, 28)
+        encoder = nn.Sequential(  # (1, 28, 28)
             *made(nn.Conv2d(1, low, 3, padding=1)),  # (low, 28, 28)
-            *made(nn.Conv2d(low, middle, 4, 2, 1)), *residual(middle, blocks[0]),  # (middle, 14, 14)
-            *made(nn.Conv2d(middle, high, 4, 2, 1)), *residual(high, blocks[1]),  # (high, 7, 7)
+            *made(nn.Conv2d(low, middle, 4, 2, 1)), *residual(middle, blocks[0]),  # 14 x 14
+            *made(nn.Conv2d(middle, high, 4, 2, 1)), *residual(high, blocks[1]),  # 7 x 7
             nn.Flatten(), *mlp(inside, activation),
         )  # fmt: skip
-        self.decoder = nn.Sequential(
+        decoder = nn.Sequential(
             *mlp(inside[::-1], activation), ACTIVATIONS[activation](),
             nn.Unflatten(1, (high, 7, 7)), *residual(high, blocks[1]),
-            *up(high, middle), *residual(middle, blocks[0]),  # (middle, 14, 14)
+            *up(high, middle), *residual(middle, blocks[0]),  # 14 x 14
             *up(middle, low),  # (low, 28, 28)
             nn.Conv2d(low, 1, 3, padding=1),  # (1, 28, 28), no sigmoid
         )  # fmt: skip
+        super().__init__(code_dim=code_dim, encoder=encoder, decoder=decoder)
 
 
 class Residual(nn.Module):

@@ -10,14 +10,15 @@ import torch.nn.functional as F
 from torch import nn
 
 from course_utils.errors import CourseError
+from course_utils.models.autoencoder import Autoencoder
 from course_utils.models.conv_autoencoder import block
-from course_utils.models.mlp import ACTIVATIONS, initialised, one_of
-from course_utils.models.shapes import check_codes, check_images
+from course_utils.models.inputs import check_images, one_of
+from course_utils.models.mlp import ACTIVATIONS, initialised
 
 DECODER_INITS = ("zeros", "xavier")
 
 
-class DenoisingMLP(nn.Module):
+class DenoisingMLP(Autoencoder):
     """Images x (B, C, H, W) -> logits (B, C, H, W) and hidden units z (B, Z), through widths.
 
     The activation stands after every hidden layer, the innermost included: these are hidden units,
@@ -27,7 +28,7 @@ class DenoisingMLP(nn.Module):
     Args:
         widths: units of the encoder's layers, the innermost last; the decoder mirrors them.
         activation: as in `MLP`.
-        output: "linear", or "sigmoid" for pixels in [0, 1].
+        output: "linear", or "sigmoid" or "tanh" for pixels in [0, 1], as in `Autoencoder`.
         decoder_init: "zeros" for the last layer, as in source 004, or "xavier".
         image_shape: (C, H, W) of one image.
 
@@ -42,40 +43,20 @@ class DenoisingMLP(nn.Module):
         decoder_init: str = "zeros",
         image_shape: tuple[int, int, int] = (1, 28, 28),
     ):
-        super().__init__()
         one_of("activation", activation, ACTIVATIONS)
-        one_of("output", output, ("linear", "sigmoid"))
         one_of("decoder_init", decoder_init, DECODER_INITS)
         if not widths or not all(isinstance(n, int) and n > 0 for n in widths):
             raise CourseError(f"widths are {widths}; give one whole number, 1 or more, per layer")
         sizes = (math.prod(image_shape), *widths)
-        self.code_dim, self.output, self.image_shape = widths[-1], output, tuple(image_shape)
-        self.encoder = nn.Sequential(nn.Flatten(), *hidden_layers(sizes, activation))
         back = hidden_layers(sizes[::-1], activation)[:-1]
         initialised(back[-1], decoder_init)
-        self.decoder = nn.Sequential(*back, nn.Unflatten(1, self.image_shape))
-
-    def encode(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the hidden units z (B, Z) of images x (B, C, H, W)."""
-        check_images(x, self.image_shape)
-        return self.encoder(x)
-
-    def decode(self, z: torch.Tensor) -> torch.Tensor:
-        """Return the logits (B, C, H, W) of hidden units z (B, Z)."""
-        check_codes(z, self.code_dim)
-        return self.decoder(z)
-
-    def pixels(self, logits: torch.Tensor) -> torch.Tensor:
-        """Turn logits into pixels."""
-        return logits.sigmoid() if self.output == "sigmoid" else logits
-
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        z = self.encode(x)
-        return self.decode(z), z
-
-    def reconstruct(self, x: torch.Tensor) -> torch.Tensor:
-        """Return pixels (B, C, H, W): what is left of x after the hidden units."""
-        return self.pixels(self.decode(self.encode(x)))
+        super().__init__(
+            code_dim=widths[-1],
+            output=output,
+            image_shape=tuple(image_shape),
+            encoder=nn.Sequential(nn.Flatten(), *hidden_layers(sizes, activation)),
+            decoder=nn.Sequential(*back, nn.Unflatten(1, tuple(image_shape))),
+        )
 
 
 def hidden_layers(sizes: tuple[int, ...], activation: str) -> list[nn.Module]:
@@ -118,7 +99,7 @@ class UNet(nn.Module):
         self.last = nn.Conv2d(outer, n, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        check_images(x, self.image_shape)
+        check_images(self, x)
         fine = self.down_1(x)  # (B, outer, H, W)
         coarse = self.down_2(F.max_pool2d(fine, 2))  # (B, middle, H/2, W/2)
         h = self.enlarge_2(self.bottom(F.max_pool2d(coarse, 2)))  # (B, middle, H/2, W/2)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from course_utils.errors import CourseError
-from course_utils.models.shapes import check_codes, check_images
+from course_utils.models.inputs import check_codes, check_images
 
 
 class RBM(nn.Module):
@@ -37,12 +37,12 @@ class RBM(nn.Module):
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """Return the probabilities (B, n_hidden) that hidden units are on, given x (B, C, H, W)."""
-        check_images(x, self.image_shape)
+        check_images(self, x)
         return F.linear(x.flatten(1), self.weight, self.hidden_bias).sigmoid()
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
         """Return the logits (B, C, H, W) of pixels, given hidden units z (B, n_hidden)."""
-        check_codes(z, self.code_dim)
+        check_codes(self, z)
         logits = F.linear(z, self.weight.T, self.visible_bias)
         return logits.view(len(z), *self.image_shape)
 
@@ -64,7 +64,7 @@ class RBM(nn.Module):
 
     def free_energy(self, x: torch.Tensor) -> torch.Tensor:
         """Return -log of the unnormalised probability of images x (B, C, H, W), in nats: (B,)."""
-        check_images(x, self.image_shape)
+        check_images(self, x)
         flat = x.flatten(1)
         hidden = F.softplus(F.linear(flat, self.weight, self.hidden_bias)).sum(1)
         return -hidden - flat @ self.visible_bias

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from course_utils import losses
+from course_utils.data.derived import few
 from course_utils.models import Autoencoder, ConvAutoencoder, DeepConvAutoencoder
 from course_utils.recipes.recipe import Recipe, Settings
-from course_utils.recipes.vae import few
 
 # Source 000's settings; its quick version keeps the rate constant too.
 TUTORIAL = Settings(epochs=40, batch_size=128, lr=1e-3, weight_decay=1e-5)
