@@ -116,3 +116,94 @@ def codes(z: torch.Tensor, y: torch.Tensor, ax: Axes | None = None, size: float 
     if not flat:
         ax.set_zlabel("$z_3$")
     return ax
+
+
+def maps(weights: torch.Tensor, titles=(), ncols: int = 10, limit: float | None = None) -> None:
+    """Show signed weights (N, H, W) as squares, blue above zero and red below, on one scale.
+
+    Args:
+        weights: one square each.
+        titles: above the squares; none by default.
+        ncols: squares in a row.
+        limit: where the colours end; None takes the 99.5th percentile of the absolute weights.
+    """
+    weights = weights.detach().cpu()
+    limit = limit or float(weights.abs().flatten().sort().values[int(0.995 * weights.numel())])
+    nrows = -(-len(weights) // ncols)
+    size = (0.76 * ncols, 0.8 * nrows + (0.3 if titles else 0))
+    axes = plt.subplots(nrows, ncols, figsize=size, squeeze=False)[1].flat
+    for i, ax in enumerate(axes):
+        ax.set_axis_off()
+        if i < len(weights):
+            ax.imshow(weights[i].numpy(), cmap="RdBu", vmin=-limit, vmax=limit)
+        if i < len(titles):
+            ax.set_title(titles[i])
+
+
+def regions(score, points: torch.Tensor, y: torch.Tensor, ax: Axes, title: str = "") -> None:
+    """Shade where a classifier of the plane says yes, and draw points that it should sort.
+
+    Args:
+        score: points (N, 2) -> scores (N,), above 0 for yes.
+        points, y: (N, 2), and 1 for yes, 0 for no (N,).
+        ax, title: where, and the words above.
+    """
+    low, high = points.amin() - 0.4, points.amax() + 0.4
+    line = torch.linspace(float(low), float(high), 200)
+    with torch.no_grad():
+        yes = score(torch.cartesian_prod(line, line)) > 0
+    ax.contourf(line, line, yes.float().view(200, 200).T, [-1, 0.5, 2], colors=["0.88", "#9fd0ee"])
+    for value, colour, marker in ((0, "black", "s"), (1, COLOURS[1], "o")):
+        ax.scatter(*points[y == value].T, color=colour, marker=marker, s=60, zorder=3)
+    ax.set(title=title, aspect="equal", xlabel="first input", ylabel="second input")
+
+
+def scattered(
+    ax: Axes, x, values: list[list[float]], label: str, style: str = "o-", **line
+) -> None:
+    """Draw the mean of `values[i]` over `x[i]` as a line, and every single value as a small dot."""
+    means = [sum(row) / len(row) for row in values]
+    (drawn,) = ax.plot(x, means, style, label=label, ms=5, lw=1.6, **line)
+    for place, row in zip(x, values, strict=True):
+        ax.plot([place] * len(row), row, ".", ms=3, color=drawn.get_color())
+
+
+def reliability(named: dict, least: int = 10) -> Axes:
+    """Plot accuracy against confidence, a line per entry of `metrics.reliability`.
+
+    Bins with fewer images than `least` are left out; on the dotted diagonal lies who is calibrated.
+    """
+    ax = plt.subplots(figsize=(4.8, 3.6))[1]
+    ax.plot([0, 1], [0, 1], ls=":", color="0.5")
+    for name, bins in named.items():
+        many = bins.count >= least
+        ax.plot(bins.confidence[many], bins.accuracy[many], "o-", ms=4, label=name)
+    ax.set(xlabel="probability of the chosen digit", ylabel="share that is right")
+    ax.legend(fontsize=8)
+    return ax
+
+
+def confusions(y: torch.Tensor, read: torch.Tensor, ax: Axes, classes: int = 10) -> None:
+    """Draw how often images of one label (rows) are read as another (columns).
+
+    Args:
+        y, read: labels, and what was read, (N,); what is read rightly is left out.
+        ax: where.
+        classes: how many there are.
+    """
+    counts = torch.bincount(classes * y + read, minlength=classes**2).view(classes, classes)
+    counts = counts * (1 - torch.eye(classes, dtype=counts.dtype))
+    ax.imshow(counts.numpy(), cmap="Blues")
+    for i, j in counts.nonzero().tolist():
+        colour = "white" if counts[i, j] > 0.6 * counts.max() else "black"
+        ax.text(j, i, int(counts[i, j]), ha="center", va="center", fontsize=7, color=colour)
+    ax.set(xlabel="read as", ylabel="label", xticks=range(classes), yticks=range(classes))
+
+
+def captioned(x: torch.Tensor, words: list[str], ax: Axes, ncols: int = 4) -> None:
+    """Show images (N, C, H, W) as a sheet, each with a few words in its upper left corner."""
+    images(x, ncols, ax=ax)
+    step = x.shape[-1] + 2
+    for i, word in enumerate(words):
+        place = (step * (i % ncols) + 1, step * (i // ncols) + 5)
+        ax.text(*place, word, color=COLOURS[4], fontsize=9)

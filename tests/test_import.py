@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "codes": {"runtime"},
     "plotting": {"data"},  # pixels as floats, the names of classes
     "notebook": {"runtime"},
+    "sweeps": {"runtime", "recipes", "runs"},
     "scoring": COMPUTING | {"recipes", "runs"},
     "doctor": {"runtime", "provenance"},
     "cli": {"runtime", "claims"},
