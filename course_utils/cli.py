@@ -52,7 +52,9 @@ DeviceOption = Annotated[
     str | None,
     typer.Option(help="cpu, cuda, ...; COURSE_DEVICE, else the best there is.", metavar="D"),
 ]
-SeedOption = Annotated[int, typer.Option(help="Of weights, batch order and noise.", min=0)]
+SeedOption = Annotated[
+    int, typer.Option(help="Of weights, batch order and noise.", min=0, max=2**31 - 1)
+]
 
 
 def main() -> None:
@@ -122,6 +124,14 @@ def train(
     profile: ProfileOption = None,
     seed: SeedOption = 0,
     device: DeviceOption = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            help="On the processor; COURSE_THREADS, else all cores if they are idle, else one.",
+            min=1,
+            max=1024,
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last finished epoch, if there is one.")
     ] = False,
@@ -135,42 +145,32 @@ def train(
     A finished run is never trained over: it is reported, and kept. An interrupted one is begun
     anew, unless you say --resume: that gives the same weights as if nothing had happened.
     """
-    from course_utils import recipes
+    from course_utils import runs
     from course_utils import train as training
 
     runtime.device(device)  # a wrong name is told before anything else happens
-    folder = run_folder(recipe, seed, profile, out)
-    finished = (folder / "run.json").exists()
-    announce(folder, finished, resume)
+    folder = runs.plan(recipe, seed, profile, out).folder
+    done = runs.finished(folder)
+    announce(folder, done, resume)
     try:
-        run = recipes.run(recipe, seed, profile=profile, device=device, out=out, resume=resume)
+        run = runs.run(recipe, seed, profile, device, out=out, resume=resume, threads=threads)
     except (training.Interrupted, KeyboardInterrupt) as error:
-        again = train_command(recipe, profile, seed, device, out)
+        again = train_command(recipe, profile, seed, device, threads, out)
         typer.echo(f"course: {str(error) or 'stopped by hand'}\nTo go on:  {again}", err=True)
         raise typer.Exit(130) from None
-    if not finished:
-        typer.echo(f"trained {run.info['seconds']} s on {run.info['device']}")
+    if not done:
+        precision = run.info["precision"]
+        typer.echo(f"trained {run.info['seconds']} s in {precision} on {run.info['device']}")
     typer.echo(f"{recipe}, {run.profile}, seed {run.seed}, on {run.info['data']}:")
     for name, value in run.metrics.items():
         typer.echo(f"  {name:24} {value:.4f}")
     typer.echo(f"in {run.path}")
 
 
-def run_folder(recipe: str, seed: int, profile: str | None, out: Path | None = None) -> Path:
-    """Return the folder of a run, finished or not; raise CourseError for an unknown recipe."""
-    from course_utils import recipes
-    from course_utils.runs import describe, folder
-
-    found, profile = recipes.get(recipe), runtime.profile(profile)
-    if out:
-        return out
-    return folder.home(describe(found, seed, profile, found.data(profile=profile)))
-
-
-def announce(folder: Path, finished: bool, resume: bool) -> None:
+def announce(folder: Path, done: bool, resume: bool) -> None:
     """Say what becomes of a run that is there already."""
-    unfinished = (folder / "checkpoint.safetensors").exists()
-    if finished:
+    unfinished = folders.exists(folder / "checkpoint.safetensors")
+    if done:
         typer.echo("already trained, and kept; to train it again, delete its folder or name --out")
     elif unfinished and resume:
         typer.echo("resuming the interrupted run")
@@ -180,10 +180,13 @@ def announce(folder: Path, finished: bool, resume: bool) -> None:
         typer.echo("nothing to resume: starting afresh")
 
 
-def train_command(recipe, profile, seed, device, out) -> str:
+def train_command(recipe, profile, seed, device, threads, out) -> str:
     """Return the command that resumes a training, with the options that were given."""
     words = ["course", "train", recipe]
-    options = {"--profile": profile, "--seed": seed or None, "--device": device, "--out": out}
+    options = {
+        "--profile": profile, "--seed": seed or None, "--device": device, "--threads": threads,
+        "--out": out,
+    }  # fmt: skip
     for option, value in options.items():
         words += [option, str(value)] if value is not None else []
     return shlex.join([*words, "--resume"])
@@ -206,9 +209,11 @@ def evaluate(
     """
     from course_utils import scoring
 
-    folder = Path(run)
-    if not folder.exists() and run_is_a_name(run):
-        folder = run_folder(run, seed, profile)
+    folder = folders.located(run)
+    if not folders.exists(folder) and run_is_a_name(run):
+        from course_utils import runs
+
+        folder = runs.plan(run, seed, profile).folder
     result = scoring.score_again(folder, split, runtime.device(device))
     typer.echo(f"{result.title}\n{'':20} {'now':>12} {'recorded':>12}")
     for name, now, recorded in result.rows:
@@ -222,6 +227,53 @@ def run_is_a_name(run: str) -> bool:
     from course_utils import recipes
 
     return run in recipes.names() or Path(run).name == run
+
+
+@app.command()
+def runs(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Folders or recipes, with * for whatever; all if left out."),
+    ] = None,
+    stale: Annotated[bool, typer.Option("--stale", help="Those made with other code.")] = False,
+    unfinished: Annotated[
+        bool, typer.Option("--unfinished", help="Those interrupted, with their checkpoint.")
+    ] = False,
+    damaged: Annotated[bool, typer.Option("--damaged", help="Those that do not load.")] = False,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete what was chosen.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --delete: do not ask.")] = False,
+) -> None:
+    """List the runs that are kept, with size, age and state; delete some.
+
+    A stale run was made with other code of its model, loss or training than today's: it is loaded
+    all the same, but no claim is recorded from it. --delete wants names, --stale, --unfinished or
+    --damaged, and removes files of the course only.
+    """
+    from course_utils.runs import catalogue
+
+    wanted = {"stale": stale, "unfinished": unfinished, "damaged": damaged}
+    states = {state for state, on in wanted.items() if on}
+    if delete and not names and not states:
+        raise CourseError("--delete wants to know which runs: name them, or say --stale, ...")
+    place = folders.runs_dir()
+    found = catalogue.chosen(catalogue.kept_runs(place), names or [], states)
+    for line in catalogue.table(found):
+        typer.echo(line)
+    total = catalogue.readable_size(sum(run.size for run in found))
+    typer.echo(f"{len(found)} runs, {total}, in {place}")
+    if delete and found and (yes or typer.confirm("Delete them?")):
+        delete_runs(found)
+
+
+def delete_runs(found: list) -> None:
+    """Delete runs, and say what stays."""
+    from course_utils.runs import catalogue
+
+    for run in found:
+        left = catalogue.delete(run)
+        if left:
+            typer.echo(f"{run.path} stays, since it holds what is not the course's: {left[0]}")
+    typer.echo(f"deleted {len(found)} runs")
 
 
 # ---------------------------------------------------------------------------------------- claims

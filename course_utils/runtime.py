@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import os
 import random
 import time
@@ -27,7 +28,14 @@ from course_utils.folders import (
     runs_dir,
     write_atomically,
 )
-from course_utils.provenance import data_in_use, device_label, processor_name, use_data, versions
+from course_utils.provenance import (
+    data_in_use,
+    device_label,
+    processor_name,
+    use_data,
+    use_device,
+    versions,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -96,6 +104,7 @@ def device(name: str | None = None) -> torch.device:
             f"device {chosen!r} cannot be used here ({reason}); "
             "try --device cpu, or leave the device out to take the best one"
         ) from None
+    use_device(device_label(found))
     return found
 
 
@@ -239,6 +248,15 @@ def cores() -> set[int]:
     if hasattr(os, "sched_getaffinity"):
         return os.sched_getaffinity(0)
     return set(range(os.cpu_count() or 1))
+
+
+def free_memory(source: Path = Path("/proc/meminfo")) -> float:
+    """Return how many bytes of memory are free for new programs; infinity if Linux does not say."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in source.read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024.0 * int(line.split()[1])
+    return math.inf
 
 
 def idle_cores() -> float:

@@ -10,6 +10,7 @@ import pytest
 from commands import course, dataset, publish, refused, tiny_recipe
 
 from course_utils import cli, data, doctor, recipes, runtime, scoring, train
+from course_utils import runs as runs_package
 from course_utils.train import one_loss
 
 
@@ -214,10 +215,10 @@ def test_ctrl_c_before_the_training_begins(tiny, monkeypatch):
     def interrupted(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(recipes, "run", interrupted)
+    monkeypatch.setattr(runs_package, "run", interrupted)
     result = course("train", "tiny")
     assert result.exit_code == 130 and "course train tiny --resume" in result.stderr
-    monkeypatch.setattr(cli, "run_folder", interrupted)
+    monkeypatch.setattr(runs_package, "plan", interrupted)
     result = course("train", "tiny")
     assert result.exit_code == 130 and "stopped by hand" in result.stderr
 

@@ -23,6 +23,7 @@ RECIPES: dict[str, Recipe] = {
         *referee.RECIPES,
     ]
 }
+SHIPPED = dict(RECIPES)  # other processes know these, whatever a notebook adds
 OF_RUNS = ("Run", "load", "measured", "run", "run_seeds")  # chapters call them by recipes.NAME
 
 

@@ -9,10 +9,10 @@ model is trained and never trains again what is already there.
 
 from __future__ import annotations
 
-from course_utils.runs.driver import run
-from course_utils.runs.folder import Run, load
+from course_utils.runs.driver import plan, run
+from course_utils.runs.folder import Run, finished, load
 from course_utils.runs.identity import describe
 from course_utils.runs.numbers import measured
 from course_utils.runs.seeds import run_seeds
 
-__all__ = ["Run", "describe", "load", "measured", "run", "run_seeds"]
+__all__ = ["Run", "describe", "finished", "load", "measured", "plan", "run", "run_seeds"]
