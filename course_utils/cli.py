@@ -243,7 +243,7 @@ def runs(
     delete: Annotated[bool, typer.Option("--delete", help="Delete what was chosen.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="With --delete: do not ask.")] = False,
 ) -> None:
-    """List the runs that are kept, with size, age and state; delete some.
+    """List the runs that are kept, and delete some.
 
     A stale run was made with other code of its model, loss or training than today's: it is loaded
     all the same, but no claim is recorded from it. --delete wants names, --stale, --unfinished or

@@ -1,7 +1,6 @@
 """Mistakes of a person end with a message and exit status 2: no traceback, nothing half done."""
 
 import functools
-import json
 import math
 import os
 from dataclasses import replace
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 from commands import course, publish, refused, tiny_recipe
 
-from course_utils import checkpoint, data, recipes, runtime
+from course_utils import checkpoint, data, folders, recipes, runtime
 from course_utils.data import idx
 from course_utils.data.mnist_like import FILES, MNIST
 from course_utils.runs import driver
@@ -194,8 +193,8 @@ def test_a_damaged_run(finished, name, how):
 
 def test_a_run_from_a_newer_course(finished):
     path = finished / "run.json"
-    info = json.loads(path.read_text())
-    path.write_text(json.dumps(info | {"format": checkpoint.FORMAT + 1}))
+    info = folders.read_json(path)
+    folders.write_json(path, info | {"format": checkpoint.FORMAT + 1})
     assert "newer version of the course" in refused("evaluate", finished)
 
 

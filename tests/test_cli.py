@@ -1,17 +1,19 @@
 """The `course` command: what each command does when nothing is wrong. See test_bad_input, too."""
 
 import json
-import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from commands import course, dataset, publish, refused, tiny_recipe
 
-from course_utils import cli, data, doctor, recipes, runtime, scoring, train
+from course_utils import cli, data, doctor, folders, recipes, runtime, scoring, train
 from course_utils import runs as runs_package
 from course_utils.train import one_loss
+
+COMMANDS = ["doctor", "data", "train", "evaluate", "runs", "claims", "bench", "book"]
 
 
 @pytest.fixture
@@ -39,12 +41,12 @@ def run_folder(output: str) -> str:
 
 def test_help_lists_every_command_in_a_full_sentence():
     text = ran("--help")
-    for name in ("doctor", "data", "train", "evaluate", "claims", "bench", "book", "test"):
+    for name in (*COMMANDS, "test"):
         assert re.search(rf"^  {name} +[A-Z].*\.$", text, re.M), name
     assert text.count("...") == text.count("[ARGS]...")  # nothing is cut off
 
 
-@pytest.mark.parametrize("name", ["doctor", "data", "train", "evaluate", "claims", "bench", "book"])
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_is_explained(name):
     text = ran(name, "--help")
     options = re.findall(r"^  (?:--[a-z-]+(?:, -\w)?)(?: [^ ]+)*  +(.*)$", text, re.M)
@@ -265,12 +267,10 @@ def test_evaluate_on_other_images_says_so(tiny, monkeypatch):
 
 def test_scoring_needs_every_term_to_agree(tiny):
     folder = run_folder(ran("train", "tiny"))
-    path = os.path.join(folder, "run.json")
-    with open(path) as file:
-        info = json.load(file)
+    path = Path(folder) / "run.json"
+    info = folders.read_json(path)
     info["metrics"]["test_sse"] *= 1 + 2 * scoring.TOLERANCE
-    with open(path, "w") as file:
-        json.dump(info, file)
+    folders.write_json(path, info)
     assert course("evaluate", folder).exit_code == 1
 
 

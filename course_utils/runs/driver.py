@@ -29,7 +29,7 @@ from course_utils.runs.folder import (
 )  # fmt: skip
 from course_utils.runs.identity import describe
 
-SCORED_AT_ONCE = 1000  # images
+SCORED_AT_ONCE = 1000 * 28 * 28  # numbers in a batch that is only scored
 MAX_SEED = 2**31 - 1  # whatever draws from a seed takes numbers up to here
 
 
@@ -169,21 +169,22 @@ def computing(where: torch.device, threads: int | None):
 
 def loaders(dataset: data.Dataset, settings: Settings, where: torch.device, seed: int) -> dict:
     """Return the batches of every split on the device; those to train on in random order."""
-    return {
-        name: data.batches(getattr(dataset, name), size, where, seed, shuffle=name == "train")
-        for name, size in (
-            ("train", settings.batch_size),
-            ("val", SCORED_AT_ONCE),
-            ("test", SCORED_AT_ONCE),
-        )
+    to_train = data.batches(dataset.train, settings.batch_size, where, seed, shuffle=True)
+    return {"train": to_train} | {
+        name: in_order(getattr(dataset, name), where) for name in ("val", "test")
     }
+
+
+def in_order(split: data.Split, where: torch.device) -> data.Batches:
+    """Return large batches of a split as it lies, to be scored: 1000 digits, 64 larger faces."""
+    numbers = max(1, split.x[0].numel())
+    return data.batches(split, max(1, min(1000, SCORED_AT_ONCE // numbers)), where)
 
 
 def score(recipe: Recipe, model: nn.Module, dataset, where: torch.device) -> dict[str, float]:
     """Return what the recipe measures of train, val and test, by names led by the split's."""
     scores = {}
     for split in ("train", "val", "test"):
-        in_order = data.batches(getattr(dataset, split), SCORED_AT_ONCE, where)
-        found = recipe.score(recipe, model, in_order)
+        found = recipe.score(recipe, model, in_order(getattr(dataset, split), where))
         scores |= {f"{split}_{name}": value for name, value in found.items()}
     return scores

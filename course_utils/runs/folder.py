@@ -11,7 +11,6 @@ import csv
 import functools
 import hashlib
 import io
-import json
 import re
 import sys
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ from course_utils.runs.identity import key, parts_of
 
 INFO, WEIGHTS, HISTORY = "run.json", "weights.safetensors", "history.csv"
 CHECKPOINT, MEASURED, LOCK = "checkpoint.safetensors", "measured.json", ".lock"
+FORMAT = checkpoint.FORMAT  # of run.json; those of format 1 had no hash of code
 OURS = (INFO, WEIGHTS, HISTORY, CHECKPOINT, MEASURED, LOCK)
 HALF_WRITTEN = re.compile(rf"\.({'|'.join(map(re.escape, OURS))})\.\d+\.tmp")
 OF_THE_SYSTEM = (".DS_Store", "Thumbs.db", "desktop.ini")  # put everywhere by nobody
@@ -134,13 +134,21 @@ def finish(folder: Path, model: nn.Module, history: list[dict], info: dict) -> N
     weights = folder / WEIGHTS
     checkpoint.save(weights, model.state_dict(), {"model": info["model"]})
     folders.write_atomically(folder / HISTORY, as_csv(history))
-    sha256 = hashlib.sha256(folders.read_bytes(weights)).hexdigest()
-    info |= {"format": checkpoint.FORMAT, "weights_sha256": sha256}
-    folders.write_atomically(folder / INFO, json.dumps(info, indent=1) + "\n")
+    info |= {
+        "format": FORMAT,
+        "weights_sha256": sha256_of(weights),
+        "history_sha256": sha256_of(folder / HISTORY),
+    }
+    folders.write_json(folder / INFO, info)
     with folders.in_words("write to", folder):
         (folder / CHECKPOINT).unlink(missing_ok=True)
     for name in (WEIGHTS, HISTORY, INFO, CHECKPOINT):
         folders.sweep(folder / name)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(folders.read_bytes(path)).hexdigest()
 
 
 def as_csv(rows: list[dict]) -> str:
@@ -177,17 +185,22 @@ def load(folder: Path, recipe: Recipe | None = None, expected: dict | None = Non
         )
     recipe = recipe or recipe_of(info)
     path = folder / WEIGHTS
-    content = folders.read_bytes(path) if folders.exists(path) else b""
     tensors, _ = checkpoint.load(path)
     model = recipe.build()
     checkpoint.load_weights(model, tensors, path)
-    if hashlib.sha256(content).hexdigest() != info["weights_sha256"]:
-        raise CourseError(f"{path} is not the file that run.json describes; train the run again")
+    refuse_other_file(path, info["weights_sha256"])
     history = read_history(folder / HISTORY, info["settings"]["epochs"])
+    refuse_other_file(folder / HISTORY, info.get("history_sha256"))
     run = Run(folder, recipe, info["seed"], info["profile"], model.eval(), info["metrics"],
               history, info)  # fmt: skip
     use(run)
     return run
+
+
+def refuse_other_file(path: Path, sha256: str | None) -> None:
+    """Raise CourseError unless a file has the hash that run.json knows, if it knows one."""
+    if sha256 is not None and sha256_of(path) != sha256:
+        raise CourseError(f"{path} is not the file that run.json describes; train the run again")
 
 
 def use(run: Run) -> None:
@@ -240,14 +253,15 @@ def read_info(folder: Path) -> dict:
         if folders.exists(folder / CHECKPOINT):
             state = "an unfinished run; finish it with --resume"
         raise CourseError(f"{folder} holds {state} (no {INFO}); `course train RECIPE` makes one")
-    content = folders.read_text(path)
     try:
-        info = json.loads(content)
+        info = folders.read_json(path)
         checkpoint.refuse_newer(info["format"], path)
         info["recipe"], info["seed"], info["metrics"], info["weights_sha256"]
         info["settings"]["epochs"], info["model_args"], info["loss_args"], info["profile"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise CourseError(f"{path} is damaged ({error!r}); train the run again") from None
+    except folders.Damaged as error:
+        raise CourseError(f"{error}; train the run again, in an empty folder") from None
+    except (KeyError, TypeError) as error:
+        raise CourseError(f"{path} is damaged: it lacks {error}; train the run again") from None
     return info
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -36,7 +35,7 @@ def measured(run: Run, what: str, compute: Callable[[], float]) -> float:
             raise CourseError(f"{what} of {run.path.name} came out as {value}; it is not kept")
         values = kept(path, weights) | {what: value}  # other processes may have added theirs
         content = {"weights_sha256": weights, "values": values}
-        folders.write_atomically(path, json.dumps(content, indent=1) + "\n")
+        folders.write_json(path, content)
     return values[what]
 
 
@@ -45,9 +44,8 @@ def kept(path: Path, weights: str) -> dict[str, float]:
 
     Raises CourseError when the file is damaged.
     """
-    content = folders.read_bytes(path) if folders.exists(path) else b"{}"
     try:
-        known = json.loads(content)
+        known = folders.read_json(path) if folders.exists(path) else {}
         return dict(known["values"]) if known.get("weights_sha256") == weights else {}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, folders.Damaged) as error:
         raise CourseError(f"{path} cannot be read ({error}); delete it to measure again") from None

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from course_utils import checkpoint, data, losses, recipes, runtime, train
+from course_utils import checkpoint, data, folders, losses, recipes, runtime, train
 from course_utils import runs as course_runs
 from course_utils.models import Autoencoder
 from course_utils.recipes.recipe import make_optimizer, make_schedule
@@ -249,8 +249,8 @@ def test_a_truncated_run(finished, recipe, name, keep):
 
 def change_info(folder, **changed):
     """Change entries of run.json."""
-    info = json.loads((folder / "run.json").read_text())
-    (folder / "run.json").write_text(json.dumps(info | changed))
+    info = folders.read_json(folder / "run.json")
+    folders.write_json(folder / "run.json", info | changed)
 
 
 def test_a_run_from_a_newer_course(finished, recipe):

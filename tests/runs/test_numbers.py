@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from commands import tiny_recipe
 
-from course_utils import recipes
+from course_utils import folders, recipes
 from course_utils.runs import measured
 from course_utils.runs.folder import MEASURED
 from course_utils.runtime import CourseError
@@ -46,7 +46,7 @@ def test_numbers_live_side_by_side(run):
     assert measured(run, "of 5000 codes", lambda: 2) == 2.0
     assert measured(run, "of 100 codes", never) == 1.5
     assert measured(run, "of 5000 codes", never) == 2.0
-    assert json.loads(content(run)) == {
+    assert folders.read_json(run.path / MEASURED) == {
         "weights_sha256": "a" * 64,
         "values": {"of 100 codes": 1.5, "of 5000 codes": 2.0},
     }
@@ -72,7 +72,8 @@ def test_other_weights_are_measured_anew(run):
     measured(run, "b", lambda: 2.0)
     run.info["weights_sha256"] = "b" * 64
     assert measured(run, "a", lambda: 3.0) == 3.0
-    assert json.loads(content(run)) == {"weights_sha256": "b" * 64, "values": {"a": 3.0}}
+    kept = folders.read_json(run.path / MEASURED)
+    assert kept == {"weights_sha256": "b" * 64, "values": {"a": 3.0}}
     assert measured(run, "b", lambda: 4.0) == 4.0
 
 
@@ -90,7 +91,7 @@ def test_without_the_file_it_is_measured_again(run):
 )  # fmt: skip
 def test_a_damaged_file_is_named_and_left_alone(run, damaged):
     (run.path / MEASURED).write_bytes(damaged)
-    with pytest.raises(CourseError, match=r"measured\.json cannot be read .*delete it to measure"):
+    with pytest.raises(CourseError, match=r"measured\.json"):
         measured(run, "a", never)
     assert (run.path / MEASURED).read_bytes() == damaged
 
