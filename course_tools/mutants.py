@@ -24,6 +24,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from course_utils import console
+
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = Path(__file__).with_name("mutants.toml")
 NEEDED = ("course_utils", "course_tools", "tests", "book/claims", "pyproject.toml")
@@ -121,7 +123,13 @@ def imports_the_copy(root: Path) -> bool:
     """Tell whether Python, started as the tests are, imports the package from `root`."""
     command = [sys.executable, "-c", "import course_utils; print(course_utils.__file__)"]
     found = subprocess.run(
-        command, cwd=root, env=environment(root), capture_output=True, text=True, check=True
+        command,
+        cwd=root,
+        env=environment(root),
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=True,
     )
     return Path(found.stdout.strip()).resolve().is_relative_to(root.resolve())
 
@@ -132,8 +140,8 @@ def run_tests(root: Path, tests: tuple[str, ...]) -> tuple[int, str]:
                "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow", *tests]  # fmt: skip
     try:
         done = subprocess.run(
-            command, cwd=root, env=environment(root), capture_output=True, text=True,
-            timeout=SECONDS,
+            command, cwd=root, env=environment(root), capture_output=True, encoding="utf-8",
+            errors="replace", timeout=SECONDS,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return FAILED, f"FAILED time-limit-of-{SECONDS}-s"
@@ -194,6 +202,7 @@ def choose(mutants: list[Mutant], ids: list[str]) -> list[Mutant]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run from the command line; return the exit status."""
+    console.be_lenient()
     parser = argparse.ArgumentParser(prog="python -m course_tools.mutants", description=__doc__,
                                      formatter_class=argparse.RawTextHelpFormatter)  # fmt: skip
     parser.add_argument("ids", nargs="*", metavar="ID", help="plant these only")

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 
-from course_utils import provenance, runtime
+from course_utils import console, provenance, runtime
 from course_utils.errors import CourseError
 
 NUMBER = r"-?\d+(?:\.\d+)?(?:e-?\d+)?"
@@ -177,12 +177,12 @@ def judge(id: str, value: float, spread: float | None = None, n: int | None = No
         raise CourseError(f"claim {id!r} is not stated in {folder()}")
     value = float(value)
     if claim.judged == "full" and runtime.profile() != "full":
-        print(f"– {id}: judged in full")
+        console.say(f"– {id}: judged in full")
         return
     if claim.judged == "full" and not claim.has_its_data():
-        print(f"– {id}: judged in full, on {claim.data}")
+        console.say(f"– {id}: judged in full, on {claim.data}")
         return
-    print(line(claim, value, spread, n))
+    console.say(line(claim, value, spread, n))
     if os.environ.get("COURSE_RECORD"):
         record(claim, value, spread, n, Path(os.environ["COURSE_RECORD"]))
     if not claim.met(value) and claim.kind == "claim":

@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from course_utils import claims as course_claims
-from course_utils import folders, runtime
+from course_utils import console, folders, runtime
 from course_utils.runtime import CourseError
 
 
@@ -59,6 +59,7 @@ SeedOption = Annotated[
 
 def main() -> None:
     """Run the command that the command line names."""
+    console.be_lenient()
     app(prog_name="course")
 
 
@@ -315,7 +316,7 @@ def claims(
     verdicts = course_claims.check()
     if as_json:
         rows = [claim_record(verdict) for verdict in verdicts]
-        typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        typer.echo(json.dumps(rows, indent=1))  # in ASCII: whole in every encoding
     else:
         for verdict in verdicts:
             typer.echo(claim_line(verdict))

@@ -347,8 +347,10 @@ def sweep(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def lock(path: Path, what: str) -> Iterator[None]:
+def lock(path: Path, what: str) -> Iterator[bool]:
     """Hold the lock file `path` during the block; wait for another process that holds it.
+
+    The block is told whether it had to wait: then somebody may have done its work.
 
     One line on stderr says what is waited for. The lock of a process that dies is free at once,
     so that nobody ever has to delete the file, which stays. A thread may take its own lock again.
@@ -361,15 +363,17 @@ def lock(path: Path, what: str) -> Iterator[None]:
     """
     import filelock
 
+    waited = False
     with in_words("write to", path):
         path.parent.mkdir(parents=True, exist_ok=True)
         guard = filelock.FileLock(path, is_singleton=True)
         try:
             guard.acquire(timeout=0)
         except filelock.Timeout:
+            waited = True
             print(f"waiting for {what}: another process is at it", file=sys.stderr, flush=True)
             guard.acquire()
     try:
-        yield
+        yield waited
     finally:
         guard.release()

@@ -134,7 +134,9 @@ def device_label(on: torch.device | None = None) -> str:
 def processor_name() -> str:
     """Return the processor's model name, or its architecture where the system does not tell."""
     with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in (
+            Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        ):
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()

@@ -16,6 +16,7 @@ COMPUTING = {"runtime", "provenance", "data", "models", "losses", "train", "chec
 MAY_IMPORT = {
     "errors": set(),
     "folders": set(),
+    "console": set(),
     "provenance": set(),
     "runtime": {"provenance"},
     "data": {"runtime", "provenance"},
@@ -29,14 +30,14 @@ MAY_IMPORT = {
     "train": {"runtime", "data", "checkpoint"},
     "recipes": COMPUTING,
     "runs": COMPUTING | {"recipes"},
-    "claims": {"runtime", "provenance"},
+    "claims": {"runtime", "provenance", "console"},
     "codes": {"runtime"},
     "plotting": {"data"},  # pixels as floats, the names of classes
     "notebook": {"runtime"},
     "sweeps": {"runtime", "recipes", "runs"},
     "scoring": COMPUTING | {"recipes", "runs"},
     "doctor": {"runtime", "provenance"},
-    "cli": {"runtime", "claims"},
+    "cli": {"runtime", "claims", "console"},
     "check": {"runtime", "losses", "models"},
     "live": {"runtime", "models"},
     "faces": {"runtime", "data"},
@@ -44,16 +45,14 @@ MAY_IMPORT = {
     "__main__": {"cli"},
 }
 # every part may raise the course's error; all but the layers use files
-WITHOUT_FILES = {"models", "losses", "folders", "tagged"}
+WITHOUT_FILES = {"models", "losses", "folders", "tagged", "console"}
 MAY_IMPORT = {
-    part: needs
-    | {"errors"}
-    | (set() if part in {"models", "losses", "folders", "tagged"} else {"folders"})
+    part: needs | {"errors"} | (set() if part in WITHOUT_FILES else {"folders"})
     for part, needs in MAY_IMPORT.items()
     if part not in {"__init__", "errors"}
 } | {"__init__": set(), "errors": set()}
 WITHOUT_TORCH = (
-    *("errors", "folders", "provenance", "runtime", "claims", "cli", "doctor"),
+    *("errors", "console", "folders", "provenance", "runtime", "claims", "cli", "doctor"),
     *("__init__", "__main__"),
 )
 
@@ -171,7 +170,7 @@ def test_what_starts_at_once_loads_nothing_heavy():
     heavy = HEAVY | {"torch", "numpy", "safetensors", "matplotlib", "rich", "ipykernel"}
     loaded = python(
         "import sys;"
-        f"import {', '.join(f'course_utils.{name}' for name in WITHOUT_TORCH[:7])};"
+        f"import {', '.join(f'course_utils.{name}' for name in WITHOUT_TORCH[:8])};"
         "print(*{name.split('.')[0] for name in sys.modules})"
     )
     assert not heavy & set(loaded.split())

@@ -1,7 +1,7 @@
 """What the built site needs beyond `_config.yml`.
 
-- Links to the repository (its button, Colab) appear only when its address is known: from the
-  CI environment, else from the git remote `origin` when that is on GitHub.
+- Links to the repository (its button, Colab) appear only where what they lead to is known to be
+  there (see `repository`); the build says in a line why there are none.
 - A published site, whose address is then known too, gets link previews, a site map and a 404 page.
 - sphinx-thebe is silenced: Jupyter Book loads it always, and although unused it adds a script
   that fails ("THEBE_JS_URL has already been declared") and names an outside address.
@@ -11,76 +11,17 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-from dataclasses import dataclass
+import sys
 from pathlib import Path
 
-GITHUB = "https://github.com"
+sys.path.insert(0, str(Path(__file__).parent))
+
+from repository import Repository, Unknown, find_repository
+
 COLAB = "https://colab.research.google.com"
 NO_EXCERPTS = (
     "if (location.protocol === 'file:') DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;"
 )
-
-
-@dataclass(frozen=True)
-class Repository:
-    """Where the book's sources are published: `url` without a final slash, and a branch or tag."""
-
-    url: str
-    ref: str
-
-    @property
-    def pages_url(self) -> str:
-        """The address GitHub Pages serves this repository's site from."""
-        owner, name = self.url.rsplit("/", 2)[1:]
-        return f"https://{owner.lower()}.github.io/{name}/"
-
-
-def find_repository(folder: Path, environ=os.environ) -> Repository | None:
-    """Return where `folder` is published: CI's word, else the git remote, else None."""
-    return repository_from_ci(environ) or repository_from_git(folder)
-
-
-def repository_from_ci(environ) -> Repository | None:
-    """Return the repository that GitHub Actions names; in a pull request, its target branch.
-
-    None on any other server: neither Colab nor GitHub Pages works from there.
-    """
-    name = environ.get("GITHUB_REPOSITORY")
-    if not name or environ.get("GITHUB_SERVER_URL", GITHUB).rstrip("/") != GITHUB:
-        return None
-    ref = environ.get("GITHUB_BASE_REF") or environ.get("GITHUB_REF_NAME") or "main"
-    return Repository(f"{GITHUB}/{name}", ref)
-
-
-def repository_from_git(folder: Path) -> Repository | None:
-    """Return the repository that `origin` points to, with its default branch; GitHub only."""
-    url = github_url(git(folder, "config", "--get", "remote.origin.url"))
-    if url is None:
-        return None
-    head = git(folder, "symbolic-ref", "--short", "refs/remotes/origin/HEAD")
-    return Repository(url, head.removeprefix("origin/") or "main")
-
-
-def github_url(remote: str) -> str | None:
-    """Return https://github.com/OWNER/NAME for any spelling of a GitHub remote, else None."""
-    found = re.fullmatch(
-        r"(?:https://(?:[^@/]+@)?github\.com/|(?:ssh://)?git@github\.com[:/])"
-        r"([\w.-]+)/([\w.-]+?)(?:\.git)?/?",
-        remote,
-    )
-    return f"{GITHUB}/{found[1]}/{found[2]}" if found else None
-
-
-def git(folder: Path, *words: str) -> str:
-    """Return what git prints, stripped; "" where git or the answer is missing."""
-    try:
-        done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True)
-    except OSError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def add_repository_links(config, repository: Repository) -> None:
@@ -88,7 +29,7 @@ def add_repository_links(config, repository: Repository) -> None:
     options = config.html_theme_options
     options["repository_url"] = repository.url
     options["repository_branch"] = repository.ref
-    options["path_to_docs"] = ""
+    options["path_to_docs"] = repository.path
     options["use_repository_button"] = True
     options["use_issues_button"] = True
     options["launch_buttons"] = {"colab_url": COLAB}
@@ -103,14 +44,40 @@ def add_publishing(app, config, url: str) -> None:
     config.notfound_urls_prefix = "/" + url.split("/", 3)[3]
 
 
-def configure(app, config) -> None:
+def published(folder: Path) -> Repository | None:
+    """Return where the book is published, else None, and say in a line why there are no links."""
+    try:
+        return find_repository(folder)
+    except Unknown as error:
+        print(f"No links to Colab: {error}")
+        return None
+
+
+def configure(app, config, repository: Repository | None) -> None:
     """Fill in what depends on where the book is built."""
-    repository = find_repository(Path(app.confdir))
     if repository is None:
         config.html_theme_options.pop("repository_url", None)
         return
     add_repository_links(config, repository)
     add_publishing(app, config, repository.pages_url)
+
+
+def drop_dead_links(app, pagename, context, repository: Repository | None) -> None:
+    """Take the button to Colab from a page whose notebook is not there yet, and say so."""
+    source = Path(app.env.doc2path(pagename, base=False)).as_posix()
+    if repository is None or not source.endswith(".ipynb") or repository.holds(source):
+        return
+    print(f"No link to Colab from {source}: {repository.url} does not hold it in {repository.ref}")
+    context["header_buttons"] = [
+        button for button in context.get("header_buttons", []) if not leads_to_colab(button)
+    ]
+
+
+def leads_to_colab(button: dict) -> bool:
+    """Tell whether a button of the theme, or one in its menu, opens Colab."""
+    return any(
+        entry.get("url", "").startswith(COLAB) for entry in [button, *button.get("buttons", [])]
+    )
 
 
 def silence_thebe(app) -> None:
@@ -125,10 +92,18 @@ def silence_thebe(app) -> None:
 
 def setup(app):
     """Register with Sphinx."""
-    if find_repository(Path(app.confdir)):
+    repository = published(Path(app.confdir))
+    if repository:
         for name in ("sphinxext.opengraph", "sphinx_sitemap", "notfound.extension"):
             app.setup_extension(name)
     app.add_js_file(None, body=NO_EXCERPTS)
-    app.connect("config-inited", configure, priority=10)
+    app.connect(
+        "config-inited", lambda app, config: configure(app, config, repository), priority=10
+    )
     app.connect("config-inited", lambda app, config: silence_thebe(app), priority=900)
+    app.connect(  # after the theme has made its buttons
+        "html-page-context",
+        lambda app, page, template, context, tree: drop_dead_links(app, page, context, repository),
+        priority=900,
+    )
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -32,7 +32,7 @@ from tqdm import tqdm
 
 from course_tools.chapters import rules
 from course_tools.chapters.cells import code_cells, code_sha256, stdout
-from course_utils import claims, runtime
+from course_utils import claims, console, runtime
 from course_utils.errors import CourseError
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -331,6 +331,7 @@ def read_records(judged: Path, path: Path, nb: NotebookNode) -> dict[str, str]:
 
 def main(words: list[str]) -> int:
     """Execute what the words name; return the exit status: 1 a cell failed, 2 a user's mistake."""
+    console.be_lenient()
     parser = argparse.ArgumentParser(
         prog="python -m course_tools.chapters.execute",
         description="Execute chapters in a fresh kernel and stamp them.",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib.util
 import os
 import re
 import shutil
@@ -17,15 +18,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from course_tools.site import pages
+from course_utils import console, folders
 
 ROOT = Path(__file__).resolve().parents[2]
-# what a page depends on; the environment decides its links to the repository
+# what a page depends on, beside where it is published
 INPUTS = ("_config.yml", "_toc.yml", "requirements/book.txt", "course_utils/claims.py")
 INPUTS += ("course_utils/provenance.py", "course_tools/chapters/cells.py")
 INPUT_FOLDERS = ("book", "notebooks")
-INPUT_VARIABLES = ("GITHUB_REPOSITORY", "GITHUB_SERVER_URL", "GITHUB_BASE_REF", "GITHUB_REF_NAME")
 # jupyter-book has no `python -m`; its script's folder differs between systems
-JUPYTER_BOOK = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
+# a build whose parent was killed goes on writing for a while, so it has a lock of its own
+JUPYTER_BOOK = (
+    "import sys; from pathlib import Path; from course_utils import folders\n"
+    "from jupyter_book.cli.main import main\n"
+    "with folders.lock(Path('_build', '.writing'), 'a build that was cut off'):\n"
+    "    sys.exit(main())\n"
+)
+NO_LINKS = ("No link", "No links")  # what the build says where a button to Colab is left out
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 WARNING = re.compile(r"\b(?:WARNING|ERROR|CRITICAL|SEVERE)\b:?")
 
@@ -34,25 +42,40 @@ class BookFailed(Exception):
     """The book could not be built, or what was built has faults."""
 
 
-def build(root: Path = ROOT) -> Path:
+def build(root: Path = ROOT, if_stale: bool = False) -> Path:
     """Build the book of the clone `root` from scratch and check its pages; return index.html.
 
-    From scratch, because Sphinx forgets the warnings of pages that it does not read again.
+    From scratch, because Sphinx forgets the warnings of pages that it does not read again. Where
+    another process is building this site, wait for it, and build only if it is not fresh then.
     Raises BookFailed with the warnings or faults; the site is then put aside in
     _build/with-faults, so that it can be looked at and not be taken for the new one.
+
+    Args:
+        root: of the clone.
+        if_stale: do nothing where the site is as new as its sources.
     """
     built = root / "_build"
-    site, put_aside = built / "html", built / "with-faults"
-    for stale in (site, put_aside, built / ".doctrees", built / "book.sha256"):
-        remove(stale)
+    site = built / "html"
+    with folders.lock(built / ".lock", f"the book in {site}") as waited:
+        if not ((waited or if_stale) and is_fresh(root)):
+            build_anew(root, site)
+    return site / "index.html"
+
+
+def build_anew(root: Path, site: Path) -> None:
+    """Replace the site by a new one; raise BookFailed as `build` does."""
+    built, put_aside = site.parent, site.with_name("with-faults")
+    stamp = built / "book.sha256"
+    with folders.lock(built / ".writing", "a build that was cut off"):
+        for stale in (stamp, site, put_aside, built / ".doctrees"):  # the word that it is fresh
+            remove(stale)  # goes first
     inputs = digest(root)
     found = run_jupyter_book(root) or site_faults(site)
     if found:
         if site.is_dir():
             site.rename(put_aside)
         raise BookFailed("\n".join(["The book has faults:", *found]))
-    (built / "book.sha256").write_text(inputs + "\n", encoding="utf-8")
-    return site / "index.html"
+    folders.write_atomically(stamp, inputs + "\n")
 
 
 def run_jupyter_book(root: Path) -> list[str]:
@@ -72,6 +95,9 @@ def run_jupyter_book(root: Path) -> list[str]:
     # its exit status does not report every failure, so a printed warning counts as well
     if done.returncode or WARNING.search(said):
         return [*said.splitlines(), f"jupyter-book ended with status {done.returncode}"]
+    for line in said.splitlines():
+        if line.startswith(NO_LINKS):
+            print(line)
     return []
 
 
@@ -92,9 +118,23 @@ def digest(root: Path = ROOT) -> str:
     for path in input_files(root):
         total.update(path.relative_to(root).as_posix().encode() + b"\0")
         total.update(hashlib.sha256(path.read_bytes()).digest())
-    for name in INPUT_VARIABLES:
-        total.update(f"{name}={os.environ.get(name)}\0".encode())
+    total.update(links(root).encode())
     return total.hexdigest()
+
+
+def links(root: Path) -> str:
+    """Return where the pages' links to the repository lead, or why there are none."""
+    spec = importlib.util.spec_from_file_location(
+        "_where", root / "book" / "_ext" / "repository.py"
+    )
+    repository = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = repository  # its dataclass asks for it
+    spec.loader.exec_module(repository)
+    try:
+        found = repository.find_repository(root)
+    except repository.Unknown as error:
+        return str(error)
+    return f"{found} {sorted(found.files or ())}"
 
 
 def input_files(root: Path) -> Iterator[Path]:
@@ -117,16 +157,18 @@ def remove(path: Path) -> None:
 
 def main(words: list[str]) -> int:
     """Build, then print the path to open; the exit status is 1 when the book has faults."""
+    console.be_lenient()
     parser = argparse.ArgumentParser(prog="make book", description="Build the book, and check it.")
     parser.add_argument(
         "--if-stale", action="store_true", help="unless it is as new as its sources"
     )
-    if parser.parse_args(words).if_stale and is_fresh():
+    if_stale = parser.parse_args(words).if_stale
+    if if_stale and is_fresh():
         return 0
     started = time.perf_counter()
     print("Building the book ...", flush=True)
     try:
-        index = build()
+        index = build(if_stale=if_stale)
     except BookFailed as error:
         print(error, file=sys.stderr)
         return 1

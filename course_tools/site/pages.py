@@ -16,6 +16,8 @@ from urllib.parse import unquote, urlsplit
 
 from bs4 import BeautifulSoup, Tag
 
+from course_utils import console
+
 REMOTE = re.compile(r"^(?:https?:)?//", re.IGNORECASE)
 REMOTE_IN_CSS = re.compile(r"""(?:url\(\s*["']?|@import\s+["'])((?:https?:)?//[^"')]+)""")
 REMOTE_IN_SCRIPT = re.compile(
@@ -247,6 +249,7 @@ def excerpt(tag: Tag) -> str:
 
 def main(arguments: list[str]) -> int:
     """Check the site named, or _build/html; print its faults; return the exit status."""
+    console.be_lenient()
     root = Path(arguments[0]) if arguments else Path("_build/html")
     found = faults(root)
     for line in found:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -99,8 +101,8 @@ def clone(tmp_path, monkeypatch) -> Path:
     intro = tmp_path / "book" / "intro.md"
     text = re.sub(r"\[([^]]+)\]\(\.\./notebooks/[^)]+\)", r"\1", intro.read_text("utf-8"))
     intro.write_text(text, encoding="utf-8")
-    for name in ("GITHUB_REPOSITORY", "GITHUB_SERVER_URL", "GITHUB_BASE_REF", "GITHUB_REF_NAME"):
-        monkeypatch.delenv(name, raising=False)
+    for name in ("REPOSITORY", "SERVER_URL", "BASE_REF", "REF_NAME", "WORKSPACE"):
+        monkeypatch.delenv(f"GITHUB_{name}", raising=False)
     return tmp_path
 
 
@@ -244,4 +246,54 @@ def test_the_environment_decides_about_freshness(clone, monkeypatch):
     before = build.digest(clone)
     monkeypatch.setenv("GITHUB_REPOSITORY", "octo/course")
     assert "GITHUB_REPOSITORY" in os.environ
+    assert build.digest(clone) != before
+
+
+# ------------------------------------------------------------------------------------- two at once
+
+BUILD = (
+    "import sys, time; from pathlib import Path; from course_tools.site import build\n"
+    "root = Path(sys.argv[1])\n"
+    "def written(root):\n"
+    "    print('building', flush=True); time.sleep(1)\n"
+    "    (root / '_build' / 'html').mkdir(parents=True)\n"
+    "    (root / '_build' / 'html' / 'index.html').write_text('a page', encoding='utf-8')\n"
+    "    return []\n"
+    "build.run_jupyter_book, build.site_faults = written, lambda site: []\n"
+    "print(build.build(root).is_file())\n"
+)
+
+
+def test_of_two_builds_at_once_the_second_waits_and_finds_it_done(clone):
+    command = [sys.executable, "-c", BUILD, clone]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as first:
+        assert first.stdout.readline() == "building\n"
+        second = subprocess.run(command, **pipes)
+        assert first.communicate() == ("True\n", "")
+    assert second.stdout == "True\n"  # it built nothing
+    assert second.stderr.startswith("waiting for the book in ")
+
+
+def test_a_build_that_is_cut_off_leaves_no_word_that_the_site_is_fresh(clone, monkeypatch):
+    """The word goes before the first page does."""
+    build.build(clone)
+
+    real, removed = build.remove, []
+
+    def remove(path):
+        removed.append(path.name)
+        if len(removed) > 1:
+            raise KeyboardInterrupt
+        real(path)
+
+    monkeypatch.setattr(build, "remove", remove)
+    with pytest.raises(KeyboardInterrupt):
+        build.build(clone)
+    assert not build.is_fresh(clone)
+
+
+def test_where_the_book_is_published_decides_about_freshness(clone):
+    before = build.digest(clone)
+    subprocess.run(["git", "init", "-q", clone], check=True)
     assert build.digest(clone) != before
