@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).resolve().parents[2]
 EXTENSIONS = ROOT / "book" / "_ext"
@@ -45,7 +46,7 @@ RECORDS = {"toy.error": RECORD, "toy.goal": {**RECORD, "device": "cuda", "value"
 def build(folder: Path, text: str, records: dict, statements: str = STATEMENTS):
     """Build a book of one page, every warning an error; return the process and the page."""
     claims = folder / "book" / "claims"
-    claims.mkdir(parents=True)
+    claims.mkdir(parents=True, exist_ok=True)
     (claims / "01.toml").write_text(statements, encoding="utf-8")
     (claims / "01.json").write_text(json.dumps(records), encoding="utf-8")
     (folder / "index.md").write_text(f"# Page\n\n{text}\n", encoding="utf-8")
@@ -92,22 +93,63 @@ def test_the_table_gives_evidence_and_command(tmp_path):
     assert "course claims --rerun toy.goal" in page.replace("<span></span>", "")
 
 
+def test_a_refuted_expectation_and_the_time_of_its_statement_are_told(tmp_path):
+    refuted = STATEMENTS.replace('kind = "goal"', 'kind = "expectation"\nstated = "before"')
+    done, page = build(tmp_path, TABLE, RECORDS, refuted)
+    assert done.returncode == 0, done.stderr
+    for shown in ("Expected", "at most 80; ", "refuted: expected, and not so",
+                  "before the value had been seen", "reached but 1: toy.goal."):  # fmt: skip
+        assert shown in page
+    assert page.count("had been seen") == 1  # the other does not say
+
+
+def test_each_chapter_is_folded_and_a_link_into_it_opens_it(tmp_path):
+    """A chapter without a number has its section too; the script is for browsers that need it."""
+    folder = tmp_path / "book" / "claims"
+    folder.mkdir(parents=True)
+    scoring = STATEMENTS.split("[[claim]]")[1].replace("toy.error", "scoring.error")
+    (folder / "scoring_faces.toml").write_text("[[claim]]" + scoring, encoding="utf-8")
+    (folder / "scoring_faces.json").write_text(json.dumps({"scoring.error": RECORD}))
+    done, page = build(tmp_path, TABLE, RECORDS)
+    assert done.returncode == 0, done.stderr
+    parsed = BeautifulSoup(page, "html.parser")
+    titles = [heading.get_text().rstrip("#¶") for heading in parsed.select("section section h2")]
+    folded = parsed.select("section > details.claim-chapter")
+    assert titles == ["Chapter 01", "Scoring faces"]
+    assert [len(chapter.select("div.claim-entry")) for chapter in folded] == [2, 1]
+    summaries = [chapter.summary.get_text() for chapter in folded]
+    assert summaries[0] == "2 statements; every bound is reached but 1: toy.goal."
+    assert summaries[1] == "One statement; every bound is reached."
+    assert "revealClaim" in page and not folded[0].has_attr("open")
+
+
+FAULTY = {  # what is written into the text: what the build says
+    "{claim}`toy.unknown`": "stands in no file",
+    "{claim}`toy.error/mean`": "'mean' is not one of",
+    "{claim}`toy.error:.1q`": "no number format",
+    "{claim}`toy.goal`": "no recorded value",
+    "{claim}`toy.error/n`": "no recorded n",
+    "{claim}`toy.error`": "claim-toy-error",  # no table to link to
+}
+
+
+def test_numbers_without_evidence_fail_the_build(tmp_path):
+    done, _ = build(tmp_path, "\n\n".join(FAULTY), {"toy.error": {**RECORD, "n": None}})
+    assert done.returncode != 0
+    for words in FAULTY.values():
+        assert words in done.stderr
+
+
 @pytest.mark.parametrize(
-    ("text", "records", "expected"),
+    ("records", "expected"),
     [
-        ("{claim}`toy.unknown`", RECORDS, "stands in no file"),
-        ("{claim}`toy.error/mean`", RECORDS, "'mean' is not one of"),
-        ("{claim}`toy.error:.1q`", RECORDS, "no number format"),
-        ("{claim}`toy.error`", {}, "no recorded value"),
-        ("{claim}`toy.error/n`", {"toy.error": {**RECORD, "n": None}}, "no recorded n"),
-        ("{claim}`toy.error`", RECORDS, "claim-toy-error"),  # no table to link to
-        (TABLE, {"toy.error": RECORD}, "'toy.goal' is unrecorded"),
-        (TABLE, {**RECORDS, "toy.error": {**RECORD, "value": 101.0}}, "'toy.error' is failed"),
-        (TABLE, {**RECORDS, "toy.ghost": RECORD}, "recorded but not stated: toy.ghost"),
+        ({"toy.error": RECORD}, "'toy.goal' is unrecorded"),
+        ({**RECORDS, "toy.error": {**RECORD, "value": 101.0}}, "'toy.error' is failed"),
+        ({**RECORDS, "toy.ghost": RECORD}, "recorded but not stated: toy.ghost"),
     ],
 )
-def test_a_number_without_evidence_fails_the_build(tmp_path, text, records, expected):
-    done, _ = build(tmp_path, text, records)
+def test_statements_without_evidence_fail_the_build(tmp_path, records, expected):
+    done, _ = build(tmp_path, TABLE, records)
     assert done.returncode != 0
     assert expected in done.stderr
 
