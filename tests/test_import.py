@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "metrics": {"runtime", "data", "losses", "gaussian"},
     "tagged": set(),
     "checkpoint": {"tagged"},
-    "train": {"runtime", "data", "checkpoint"},
+    "train": {"runtime", "data", "checkpoint", "losses"},
     "recipes": COMPUTING,
     "runs": COMPUTING | {"recipes"},
     "claims": {"runtime", "provenance", "console"},

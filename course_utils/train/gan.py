@@ -22,11 +22,13 @@ from torch import nn
 from course_utils import runtime
 from course_utils.data.loader import Loader, check_loader
 from course_utils.runtime import CourseError
+from course_utils.train import graphs
 from course_utils.train.loop import run_epochs
 from course_utils.train.means import RunningMeans
 from course_utils.train.noise import same_noise
 from course_utils.train.numerics import drop_negligible, forget_gradients
 from course_utils.train.one_loss import prefix
+from course_utils.train.pace import Pace
 from course_utils.train.watch import CHECK_EVERY, refuse_lost_weights, refuse_nan
 
 RAMP = 0.05  # the average looks back over at most this share of what has been trained
@@ -55,6 +57,7 @@ def fit_gan(
     d_steps: int = 1,
     half_life: float = 10_000,
     precision: str = "float32",
+    graph: bool = False,
     checkpoint: Path | None = None,
     resume: bool = False,
     run: dict | None = None,
@@ -82,6 +85,7 @@ def fit_gan(
         d_steps: batches from which the discriminator learns, to one step of the generator.
         half_life: of the average, in images; at the start it is shorter.
         precision: "float32", or "bf16" for autocast of the forward passes.
+        graph: replay the steps as CUDA graphs, see `graphs`; both optimizers must be capturable.
         checkpoint, resume, run, on_epoch, progress: as in `loop.run_epochs`.
 
     A row of the history holds, after "train_" and, for held-out images beside samples of the
@@ -97,11 +101,15 @@ def fit_gan(
             f"d_steps is {d_steps}, and an epoch has {len(train)} batches: the generator would "
             "not learn; choose d_steps from 1 to that number"
         )
+    train = Pace(train)
     game = Game(
         generator, discriminator, average, d_loss, g_loss, d_optimizer, g_optimizer, train.device,
         relativistic, r1, r2, min(penalty_every, len(train)), augment or same, prepare or same,
         d_steps, half_life, precision,
     )  # fmt: skip
+    if graph:
+        game.d_step = graphs.Captured(game.d_step, d_optimizer)
+        game.g_step = graphs.Captured(game.g_step, g_optimizer)
 
     def one_epoch(epoch: int) -> dict[str, float]:
         train.epoch = epoch
@@ -116,6 +124,7 @@ def fit_gan(
     return run_epochs(
         one_epoch, parts, epochs=epochs, checkpoint=checkpoint, resume=resume, run=run,
         on_epoch=on_epoch, progress=progress, shown=("train_d_loss", "train_g_loss"),
+        hint=train.hint,
     )  # fmt: skip
 
 
@@ -209,7 +218,7 @@ def play(game: Game, train: Loader, epoch: int) -> dict[str, float]:
     for step, (x, _) in enumerate(train):
         now = epoch * len(train) + step
         real = game.prepare(x)
-        totals.add(game.d_step(real, penalise(game, now)), len(x))
+        totals.add(game.d_step(real, penalise=penalise(game, now)), len(x))
         if now % game.d_steps == game.d_steps - 1:
             totals.add(game.g_step(real), len(x))
         follow(game.average, game.generator, keep(len(x), now + 1, game.half_life))

@@ -36,6 +36,7 @@ def run_epochs(
     progress: bool | None = None,
     shown: tuple[str, ...] = ("train_loss",),
     together: bool = False,
+    hint: Callable[[], str | None] | None = None,
 ) -> list[dict]:
     """Run the epochs that are not finished yet; return the history, one dict per epoch.
 
@@ -52,6 +53,7 @@ def run_epochs(
         on_epoch: called with each new row of the history.
         progress: show a bar; None shows one in a terminal and in a notebook.
         shown: numbers of the last row that the bar shows.
+        hint: asked after every epoch for a line to show above the bar.
         together: the processes of torch.distributed train the same parts; the first one writes.
 
     Raises Interrupted on Ctrl-C, CourseError when the checkpoint cannot be read or written, or
@@ -72,6 +74,8 @@ def run_epochs(
                 checkpoints.save_training(checkpoint, parts, info, together)
             history.append(row)  # once it is safe
             bar.set_postfix({short(name): f"{row[name]:.2f}" for name in shown if name in row})
+            if hint and not bar.disable and (line := hint()):
+                bar.write(line)
             if on_epoch:
                 on_epoch(row)
     except KeyboardInterrupt:

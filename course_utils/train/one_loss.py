@@ -14,10 +14,13 @@ from torch import nn
 
 from course_utils import runtime
 from course_utils.data.loader import Loader, check_loader
+from course_utils.losses import check_input
+from course_utils.train import graphs
 from course_utils.train.loop import run_epochs
 from course_utils.train.means import RunningMeans
 from course_utils.train.noise import same_noise
 from course_utils.train.numerics import drop_negligible, forget_gradients
+from course_utils.train.pace import Pace
 from course_utils.train.parallel import bare, sum_over_processes, together
 from course_utils.train.watch import CHECK_EVERY, refuse_lost_weights, refuse_nan
 
@@ -39,6 +42,7 @@ def fit(
     run: dict | None = None,
     on_epoch: Callable[[dict], None] | None = None,
     progress: bool | None = None,
+    graph: bool = False,
 ) -> list[dict]:
     """Train `model` in place and return its history: one dict of means per epoch.
 
@@ -52,15 +56,19 @@ def fit(
         optimizer, scheduler: the scheduler, if any, steps after every batch.
         precision: "float32", or "bf16" for autocast of the forward pass.
         checkpoint, resume, run, on_epoch, progress: as in `loop.run_epochs`.
+        graph: replay the step as a CUDA graph, see `graphs`; the optimizer must be capturable.
 
     Raises Diverged when the loss is NaN or infinite, Interrupted on Ctrl-C, CourseError when the
     checkpoint cannot be read or written.
     """
     check_loader(train, "train")
+    train = Pace(train)
+    step = {"step": captured(model, loss_fn, optimizer, scheduler, precision)} if graph else {}
 
     def one_epoch(epoch: int) -> dict[str, float]:
         train.epoch = epoch
-        means = train_epoch(model, loss_fn, train, optimizer, scheduler, precision, epoch)
+        means = train_epoch(model, loss_fn, train, optimizer, scheduler, precision, epoch,
+                            **step)  # fmt: skip
         scores = evaluate(model, loss_fn, val) if val is not None else {}
         return prefix(means, "train_") | prefix(scores, "val_")
 
@@ -69,32 +77,59 @@ def fit(
         parts["scheduler"] = scheduler
     return run_epochs(
         one_epoch, parts, epochs=epochs, checkpoint=checkpoint, resume=resume, run=run,
-        on_epoch=on_epoch, progress=progress, together=together(model),
+        on_epoch=on_epoch, progress=progress, together=together(model), hint=train.hint,
     )  # fmt: skip
 
 
-def train_epoch(model, loss_fn, train, optimizer, scheduler, precision, epoch) -> dict[str, float]:
+def train_epoch(
+    model, loss_fn, train, optimizer, scheduler, precision, epoch, step=None
+) -> dict[str, float]:
     """Make one pass over `train`; return the means of the loss terms over its images."""
     model.train()
-    loss_fn = loss_fn or own_terms
+    step = step or step_of(model, loss_fn, optimizer, precision)
     totals = means_of(model, train.device)
+    for i, (x, y) in enumerate(train):
+        if i == 0:
+            check_first(loss_fn, x, model)
+        terms = step(x, y)
+        if scheduler is not None:
+            scheduler.step()
+        totals.add(terms, len(x))
+        if i % CHECK_EVERY == CHECK_EVERY - 1:
+            refuse_nan(totals, epoch, i)
+            drop_negligible(optimizer)
+    refuse_nan(totals, epoch, i)
+    drop_negligible(optimizer)
+    refuse_lost_weights(model, epoch)
+    return totals.result()
+
+
+def step_of(model, loss_fn, optimizer, precision: str) -> Callable:
+    """Return one training step: batch (x, y) -> the terms of its loss."""
+    loss_fn = loss_fn or own_terms
     parameters = list(model.parameters())
-    for step, (x, y) in enumerate(train):
-        with runtime.autocast(train.device, precision):
+
+    def step(x: torch.Tensor, y: torch.Tensor) -> dict[str, torch.Tensor]:
+        with runtime.autocast(x.device, precision):
             terms = loss_fn(model, x, y)
         forget_gradients(parameters)
         terms["loss"].backward()
         optimizer.step()
-        if scheduler is not None:
-            scheduler.step()
-        totals.add(terms, len(x))
-        if step % CHECK_EVERY == CHECK_EVERY - 1:
-            refuse_nan(totals, epoch, step)
-            drop_negligible(optimizer)
-    refuse_nan(totals, epoch, step)
-    drop_negligible(optimizer)
-    refuse_lost_weights(model, epoch)
-    return totals.result()
+        return terms
+
+    return step
+
+
+def captured(model, loss_fn, optimizer, scheduler, precision: str) -> graphs.Captured:
+    """Return the training step as a CUDA graph."""
+    graphs.refuse_schedule(scheduler)
+    return graphs.Captured(step_of(model, loss_fn, optimizer, precision), optimizer)
+
+
+def check_first(loss_fn: LossFn | None, x: torch.Tensor, model: nn.Module) -> None:
+    """Raise CourseError where the first batch of an epoch is not what the loss takes."""
+    inner = bare(model)
+    check_input(loss_fn or inner, x, inner if loss_fn else getattr(inner, "model", inner))
 
 
 @torch.no_grad()

@@ -88,6 +88,10 @@ def vae(**options):
     return models.VAE(widths=(9,), code_dim=3, image_shape=SHAPE, **options)
 
 
+def rbm():
+    return models.RBM(7, SHAPE)
+
+
 def cae():
     return models.ConditionalAutoencoder((9,), 3, CLASSES, image_shape=SHAPE)
 
@@ -107,6 +111,9 @@ CASES = {  # name of the loss: (model, options), once or several times
     "cross_entropy_reconstruction": [(ae, {})],
     "sparse_reconstruction": [(ae, {"weight": 0.5})],
     "conditional_reconstruction": [(cae, {})],
+    "denoising": [(ae, {"sigma": 0.2}), (ae, {"masked": 0.3})],
+    "sparse_denoising": [(ae, {"sigma": 0.2, "activations": 0.1, "weights": 0.1})],
+    "contrastive_divergence": [(rbm, {"steps": 2})],
     "negative_elbo": [
         (vae, {}),
         (vae, {"beta": 3.0, "binarise": True}),
