@@ -59,7 +59,7 @@ class RunUse:
 
 
 _data: dict[str, DataUse] = {}  # by name, in the order of the last use
-_runs: dict[tuple[str, int], RunUse] = {}  # by recipe and seed
+_runs: dict[tuple[str, int, str], RunUse] = {}  # by recipe, seed and folder
 _device: list[str] = []  # the label of the device in use, or nothing
 
 
@@ -99,10 +99,20 @@ def forget() -> None:
 
 
 def use_run(
-    recipe: str, seed: int, device: str, versions: dict[str, str], stale: str | None = None
+    recipe: str,
+    seed: int,
+    device: str,
+    versions: dict[str, str],
+    stale: str | None = None,
+    folder: str = "",
 ) -> None:
-    """Remember that this process uses a finished run: see `RunUse` for the arguments."""
-    _runs[recipe, seed] = RunUse(recipe, seed, device, dict(versions), stale)
+    """Remember that this process uses a finished run.
+
+    Args:
+        recipe, seed, device, versions, stale: see `RunUse`.
+        folder: in which it is kept: variants of a recipe share their name.
+    """
+    _runs[recipe, seed, folder] = RunUse(recipe, seed, device, dict(versions), stale)
 
 
 def runs_used(recipe: str) -> list[RunUse]:

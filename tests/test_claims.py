@@ -261,6 +261,16 @@ def test_a_record_names_the_device_of_the_runs_behind_it(stated, tmp_path, monke
     assert found["versions"] == {"torch": "2.11.0 and 2.15.0", "python": "3.13"}
 
 
+def test_variants_of_a_recipe_are_told_apart(stated, tmp_path, monkeypatch):
+    """Both are behind the value, and one that is stale spoils it."""
+    provenance.use_run("ae", 0, **CUDA, folder="wide")
+    provenance.use_run("ae", 0, **CPU, folder="narrow")
+    assert record_of("a.small", tmp_path, monkeypatch)["device"] == "cuda (T4) and cpu (EPYC)"
+    provenance.use_run("ae", 0, **CUDA, stale="of old", folder="wide")
+    with pytest.raises(CourseError, match="stale run of ae"):
+        claims.judge("a.small", 1)
+
+
 def test_a_record_without_runs_names_the_device_of_the_measurement(stated, tmp_path, monkeypatch):
     provenance.use_device("cuda (H100)")
     found = record_of("a.goal", tmp_path, monkeypatch)

@@ -210,7 +210,7 @@ def use(run: Run) -> None:
         say_once(f"runs of {run.recipe.name} are stale, {stale}; `course runs` lists them")
     provenance.use_run(
         run.recipe.name, run.seed, run.info.get("device", "unknown"), run.info.get("versions", {}),
-        stale=stale,
+        stale=stale, folder=run.path.name,
     )  # fmt: skip
 
 
