@@ -44,6 +44,7 @@ def as_every_class(model, z: torch.Tensor) -> torch.Tensor:
     """
     if not getattr(model, "conditional", False):
         raise CourseError(f"a {type(model).__name__} has no classes; take a conditional model")
+    check_rows(z, "codes")
     classes = torch.arange(model.n_classes, device=z.device)
     images = decoded(model, z.repeat_interleave(len(classes), 0), classes.repeat(len(z)))
     return images.unflatten(0, (len(z), len(classes)))
@@ -56,10 +57,13 @@ def between(model, a: torch.Tensor, b: torch.Tensor, steps: int) -> torch.Tensor
         a, b: images (C, H, W); the first and the last picture are what the model makes of them.
         steps: pictures in all, 2 or more.
 
-    Raises CourseError for fewer steps.
+    Raises CourseError for fewer steps, and images that the model cannot take.
     """
-    if steps < 2:
-        raise CourseError(f"steps is {steps}; a way has two ends: 2 or more")
+    if type(steps) is not int or steps < 2:
+        raise CourseError(f"steps is {steps!r}; a way has two ends: a whole number, 2 or more")
+    of = [(x.dtype, x.shape) if isinstance(x, torch.Tensor) else type(x) for x in (a, b)]
+    if of[0] != of[1] or not isinstance(a, torch.Tensor):
+        raise CourseError("a and b must be two images, tensors (C, H, W) of one shape and dtype")
     start, end = mean_code(model, torch.stack([a, b]))
     t = torch.linspace(0, 1, steps, device=start.device)[:, None]
     return decoded(model, (1 - t) * start + t * end)
@@ -72,8 +76,8 @@ def plane(n: int, share: float = 0.96) -> torch.Tensor:
     distribution's probability, whose middle `share` (below 1) is covered: the sheet shows each
     kind of image as often as the prior draws it.
     """
-    if n < 1 or not 0 < share < 1:
-        raise CourseError(f"n is {n} and share {share}; they must be 1 or more, and inside (0, 1)")
+    if type(n) is not int or n < 1 or not 0 < share < 1:
+        raise CourseError(f"n is {n!r} and share {share}; they must be 1 or more, inside (0, 1)")
     ticks = Normal(0.0, 1.0).icdf(torch.linspace((1 - share) / 2, (1 + share) / 2, n))
     return torch.cartesian_prod(ticks.flip(0), ticks).flip(1)
 
@@ -82,8 +86,9 @@ def normal_like(rows: torch.Tensor) -> MultivariateNormal:
     """Return the normal distribution with the mean and the covariance of rows (N, D), N > D.
 
     Its covariance has 1e-4 added along the diagonal: pixels that never change have none of their
-    own.
+    own. Raises CourseError for too few rows, and for what is no tensor of finite floats.
     """
+    check_rows(rows, "rows")
     n, d = rows.shape
     if n <= d:
         raise CourseError(f"{n} rows of {d} numbers; a covariance needs more than {d} rows")
@@ -100,10 +105,29 @@ def nats_from_prior(z: torch.Tensor) -> float:
     Args:
         z: codes (N, Z), N > Z.
 
-    Raises CourseError for too few codes.
+    Raises CourseError for too few codes, codes that are no tensor of finite floats, and codes of
+    which one number is the same everywhere or follows from the others: their divergence is
+    infinite.
     """
+    check_rows(z, "codes")
     n, d = z.shape
     if n <= d:
         raise CourseError(f"{n} codes of {d} numbers; a covariance needs more than {d}")
     mean, covariance = z.double().mean(0), torch.atleast_2d(z.double().T.cov())
-    return float(0.5 * (covariance.trace() + mean @ mean - d - covariance.logdet()))
+    variances = torch.linalg.eigvalsh(covariance)
+    if variances[0] <= 1e-12 * variances[-1]:
+        raise CourseError(
+            f"the codes vary in fewer than {d} directions, so their divergence from N(0, 1) is "
+            "infinite; look for a number of the code that is always the same"
+        )
+    return float(0.5 * (covariance.trace() + mean @ mean - d - variances.log().sum()))
+
+
+def check_rows(rows: torch.Tensor, name: str) -> None:
+    """Raise CourseError unless rows are a tensor (N, D) of finite floats."""
+    if not isinstance(rows, torch.Tensor) or not rows.is_floating_point() or rows.ndim != 2:
+        came = (f"{rows.dtype} {tuple(rows.shape)}" if isinstance(rows, torch.Tensor)
+                else type(rows).__name__)  # fmt: skip
+        raise CourseError(f"{name} are {came}; they must be a tensor of floats (N, D)")
+    if not rows.isfinite().all():
+        raise CourseError(f"{name} hold NaN or infinite numbers; look for a diverged model")

@@ -42,8 +42,10 @@ def shapes(model: nn.Module, *inputs: torch.Tensor) -> Markdown:
         for name, layer in model.named_modules()
         if not list(layer.children())
     ]
-    with torch.no_grad():
-        model(*inputs)
-    for hook in hooks:
-        hook.remove()
+    try:
+        with torch.no_grad():
+            model(*inputs)
+    finally:  # a model that fails must not go on taking notes
+        for hook in hooks:
+            hook.remove()
     return table(rows)

@@ -1,6 +1,8 @@
 """Imports point one way, cost little, and fetch what is heavy only when it is used."""
 
 import ast
+import importlib
+import inspect
 import os
 import subprocess
 import sys
@@ -153,6 +155,19 @@ def test_the_test_of_arrows_sees_an_arrow():
     top = of_the_course(imported(tree, everywhere=False), "models")
     assert top == {"train", "claims", "data", "cli", "losses"}
     assert of_the_course(imported(tree, everywhere=True), "models") == top | {"plotting"}
+
+
+def test_a_function_does_not_hide_its_module():
+    """`import course_utils.metrics.features` must give the module, not a function of that name."""
+    hidden = [
+        module
+        for part, paths in parts().items()
+        for module in (".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts) for p in paths)
+        if module.count(".") > 1 and not module.endswith("__init__") and part != "__main__"
+        and inspect.isfunction(getattr(importlib.import_module(module.rpartition(".")[0]),
+                                       module.rpartition(".")[2], None))
+    ]  # fmt: skip
+    assert not hidden
 
 
 # ----------------------------------------------------------------------------------- what it costs

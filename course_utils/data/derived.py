@@ -93,11 +93,16 @@ def slant(x: torch.Tensor) -> torch.Tensor:
 
 def check_ink(x: torch.Tensor) -> None:
     """Raise CourseError unless x are images (N, 1, H, W) whose pixels can be weights."""
+    if not isinstance(x, torch.Tensor):
+        kind = type(x).__name__
+        raise CourseError(f"x is a {kind}; slant is measured on tensors: give torch.as_tensor(x)")
     if x.ndim != 4 or x.shape[1] != 1:
         raise CourseError(
             f"x has shape {tuple(x.shape)}; slant is measured on images (N, 1, H, W): "
             "give images without channels one by x[:, None], choose one of several by x[:, :1]"
         )
+    if not len(x):
+        raise CourseError("x holds no image, so there is no slant to measure")
     if x.dtype != torch.uint8 and not x.is_floating_point():
         raise CourseError(
             f"x is {x.dtype}; images are uint8 or float: write x.byte() for pixels from 0 to 255"

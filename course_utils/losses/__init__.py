@@ -14,12 +14,6 @@ from course_utils.losses.autoencoding import (
     sparse_reconstruction,
 )
 from course_utils.losses.classifying import classification, shifted
-from course_utils.losses.denoising import (
-    contrastive_divergence,
-    corrupted,
-    denoising,
-    sparse_denoising,
-)
 from course_utils.losses.elbo import (
     LIKELIHOODS,
     conditional_negative_elbo,
@@ -33,6 +27,12 @@ from course_utils.losses.gradients import ESTIMATORS, gradients_of_mu
 from course_utils.losses.inputs import check_input, wanted_by, wants
 from course_utils.losses.iwae import iwae_loss
 from course_utils.losses.labels import one_against_rest, smoothed_classification
+from course_utils.losses.noise import (
+    contrastive_divergence,
+    corrupted,
+    denoising,
+    sparse_denoising,
+)
 from course_utils.losses.objective import Objective
 from course_utils.losses.pixels import bernoulli_nll, gaussian_nll, nll_of_each, squared_error
 

@@ -2,8 +2,8 @@
 
 A loss says which pixels it wants: `@wants(UNIT)` above it, found again as `loss.wants`. `fit` looks
 at the first images it is given (`check_input`), once: on a graphics card a look makes the device
-wait. On a CPU a look costs a hundredth of a step, and losses look at their targets in every call.
-What a model gives is never looked at: a NaN there is a run that diverged, and `fit` says so.
+wait. On a CPU a look costs less than a hundredth of a step, and is taken in every call. What a
+model gives is never looked at: a NaN there is a run that diverged, and `fit` says so.
 """
 
 from __future__ import annotations
@@ -26,11 +26,20 @@ TOLERANCE = 1e-6  # how far pixels may leave their range: the rounding of a sum,
 
 
 def wants(pixels: str) -> Callable:
-    """Declare above a loss which pixels it takes: UNIT, SIGNED, BINARY, FINITE or AS_THE_MODEL."""
+    """Declare above a `loss(model, x, y, ...)` which pixels it takes, and have each call look.
+
+    Args:
+        pixels: UNIT, SIGNED, BINARY, FINITE or AS_THE_MODEL; found again as `loss.wants`.
+    """
 
     def declare(loss: Callable) -> Callable:
-        loss.wants = pixels
-        return loss
+        @functools.wraps(loss)
+        def looking(model, x, *labels, **options):
+            check_target(x, x, wanted_by(looking, model), "images")
+            return loss(model, x, *labels, **options)
+
+        looking.wants = pixels
+        return looking
 
     return declare
 
@@ -95,7 +104,7 @@ def check_target(made: torch.Tensor, x: torch.Tensor, wanted: str, name: str = "
 
     Looks at the numbers of x too where nobody has to wait for them.
     """
-    check_floats(x, "x", wanted)
+    check_floats(x, name if made is x else "x", wanted)
     check_floats(made, name, FINITE)
     if made.shape != x.shape:  # torch would stretch one to the other
         raise CourseError(f"shapes {tuple(made.shape)} and {tuple(x.shape)}; they must be equal")
@@ -109,7 +118,7 @@ def extremes(x: torch.Tensor) -> tuple[float, float] | None:
 
     That is on other devices than the CPU, and inside torch.compile and torch.func.vmap.
     """
-    if x.device.type != "cpu" or torch.compiler.is_compiling():
+    if x.device.type != "cpu" or torch.compiler.is_compiling() or not x.numel():
         return None
     low, high = torch.aminmax(x.detach())
     try:

@@ -5,7 +5,9 @@ of the course, and is called FD-<network>, never FID. torchmetrics and scikit-le
 opinion in the tests; scikit-learn also does the work where it already does it well.
 
 Images are (N, C, H, W), uint8 or float in [0, 1]; features and codes are (N, D); labels are (N,).
-uint8 always means pixels, and is divided by 255. Wrong input raises CourseError.
+Tensors, NumPy arrays and nested lists of any precision are taken, and sums are made in float64.
+uint8 always means pixels, and is divided by 255. Wrong input raises CourseError, and so does input
+for which there is no number: an answer is right, never NaN.
 """
 
 from course_utils.metrics.blocks import blockiness
@@ -15,7 +17,9 @@ from course_utils.metrics.calibration import (
     negative_log_likelihood,
     reliability,
 )
+from course_utils.metrics.components import pca
 from course_utils.metrics.distances import frechet, frechet_distance, kernel_distance
+from course_utils.metrics.edges import sharpness
 from course_utils.metrics.features import features_of
 from course_utils.metrics.labels import label_accuracy, label_bounds, read, shared_by_rows
 from course_utils.metrics.likelihood import (
@@ -25,7 +29,6 @@ from course_utils.metrics.likelihood import (
     log_weights,
 )
 from course_utils.metrics.neighbours import memorisation, nearest_neighbours
-from course_utils.metrics.pca import pca
 from course_utils.metrics.prdc import precision_recall
 from course_utils.metrics.probes import (
     classification_accuracy_score,
@@ -34,7 +37,6 @@ from course_utils.metrics.probes import (
     same_class_closeness,
 )
 from course_utils.metrics.scores import sample_scores
-from course_utils.metrics.sharpness import sharpness
 
 __all__ = [
     "bernoulli_log_likelihood",

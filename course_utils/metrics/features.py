@@ -25,17 +25,32 @@ def features_of(features_fn: Callable, images, batch_size: int = 500) -> torch.T
         images: (N, C, H, W), uint8 or float in [0, 1].
         batch_size: images in one call of `features_fn`.
 
-    Raises CourseError for bad images, or features that are not (B, D) or not finite.
+    Raises CourseError for bad images, images that the network cannot take, and features that are
+    not (B, D) or not finite.
     """
     x = as_images(images, "images")
     check_whole(batch_size, "batch_size")
     module = module_behind(features_fn)
     device = device_of(module, x.device)
     with evaluating(module):
-        parts = [features_fn(to_bytes(b).to(device)) for b in x.split(batch_size)]
+        parts = [called(features_fn, to_bytes(b).to(device)) for b in x.split(batch_size)]
     for part, batch in zip(parts, x.split(batch_size), strict=True):
         check_features(part, len(batch))
     return as_tensor(torch.cat(parts).cpu(), "the features")
+
+
+def called(network: Callable, x: torch.Tensor):
+    """Return network(x); a network that is made for other images says so in our words."""
+    try:
+        return network(x)
+    except RuntimeError as error:
+        if "memory" in str(error):
+            raise
+        reason = str(error).splitlines()[0]
+        raise CourseError(
+            f"the network cannot take images of shape {tuple(x.shape)}; give it those that it was "
+            f"trained on, or another network ({reason})"
+        ) from error
 
 
 def to_bytes(x: torch.Tensor) -> torch.Tensor:

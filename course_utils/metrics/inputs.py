@@ -6,6 +6,8 @@ import torch
 
 from course_utils.errors import CourseError
 
+LARGEST = 1e40  # feature whose sixth power, in the kernel distance, is still a number
+SMALLEST = 1e-60  # largest feature of a set whose fourth power, in the Fréchet distance, is not 0
 TOLERANCE = 1e-6  # how far a float image may leave [0, 1]: the rounding of a sum, no more
 
 
@@ -16,6 +18,8 @@ def as_tensor(values, name: str) -> torch.Tensor:
         tensor = values.detach() if is_tensor else torch.tensor(values)
     except (TypeError, ValueError, RuntimeError) as error:
         raise CourseError(f"{name} cannot be read as a tensor: {error}") from None
+    if tensor.is_complex():
+        raise CourseError(f"{name} is {tensor.dtype}; real numbers can be measured")
     if tensor.numel() == 0:
         raise CourseError(f"{name} is empty (shape {tuple(tensor.shape)}); nothing can be measured")
     if not tensor.isfinite().all():
@@ -48,14 +52,22 @@ def as_images(values, name: str) -> torch.Tensor:
 def as_features(values, name: str) -> torch.Tensor:
     """Return features (N, D) as float64; uint8 is divided by 255.
 
-    float64, because squared distances are small differences of large numbers.
+    float64, because squared distances are small differences of large numbers. Raises CourseError
+    for numbers so large or small that their powers are infinite or zero.
     """
     x = as_tensor(values, name)
     if x.ndim != 2:
         raise CourseError(f"{name} has shape {tuple(x.shape)}; features are (N, D)")
     if x.device.type == "mps":  # has no float64
         x = x.cpu()
-    return x.double() / 255 if x.dtype == torch.uint8 else x.double()
+    x = x.double() / 255 if x.dtype == torch.uint8 else x.double()
+    largest = float(x.abs().max())
+    if largest > LARGEST or 0 < largest < SMALLEST:
+        raise CourseError(
+            f"the largest number in {name} is {largest:.3g}; its powers cannot be told from "
+            "infinity or zero: multiply all features by one factor first"
+        )
+    return x
 
 
 def as_points(values, name: str) -> torch.Tensor:
@@ -67,7 +79,7 @@ def as_points(values, name: str) -> torch.Tensor:
 def as_labels(values, n: int, name: str) -> torch.Tensor:
     """Return labels (n,) as int64 on the CPU."""
     y = as_tensor(values, name)
-    if y.is_floating_point() or y.is_complex() or y.dtype == torch.bool:
+    if y.is_floating_point() or y.dtype == torch.bool:
         raise CourseError(f"{name} is {y.dtype}; labels are whole numbers")
     if y.shape != (n,):
         raise CourseError(f"{name} has shape {tuple(y.shape)}; {n} rows need labels ({n},)")

@@ -10,7 +10,7 @@ from torch.distributions import Normal, kl_divergence
 from course_utils.errors import CourseError
 from course_utils.gaussian import sample_gaussian
 from course_utils.metrics.features import evaluating, to_bytes
-from course_utils.metrics.inputs import as_images, as_labels, as_tensor, check_whole
+from course_utils.metrics.inputs import as_features, as_images, as_labels, check_whole
 from course_utils.metrics.likelihood import bernoulli_log_likelihood
 from course_utils.metrics.probes import predict
 
@@ -59,8 +59,10 @@ def label_bounds(
         n_samples: codes drawn per image and label, over which the bound is averaged.
         generator: of the draws, on the model's device; None is a fresh one with seed 0.
 
-    Raises CourseError for bad images or n_samples.
+    Raises CourseError for bad images or n_samples, and for a model that is told no labels.
     """
+    if not getattr(model, "conditional", False):
+        raise CourseError(f"a {type(model).__name__} is told no labels; take a conditional model")
     x = as_images(x, "x")
     check_whole(n_samples, "n_samples")
     generator = generator or torch.Generator(x.device).manual_seed(0)
@@ -98,11 +100,12 @@ def shared_by_rows(values) -> float:
 
     Raises CourseError for other shapes, or values that do not vary within any column.
     """
-    v = as_tensor(values, "values").double()
-    if v.ndim != 2 or min(v.shape) < 2:
-        raise CourseError(f"values has shape {tuple(v.shape)}; it must be (N, K), both 2 or more")
-    v = v - v.mean(0)
+    values = as_features(values, "values")
+    if min(values.shape) < 2:
+        shape = tuple(values.shape)
+        raise CourseError(f"values has shape {shape}; it must be (N, K), both 2 or more")
+    v = values - values.mean(0)
     total = v.square().mean()
-    if total <= 1e-20:
+    if total <= 1e-20 * values.square().mean():  # all that is left is rounding
         raise CourseError("no column of values varies, so there is no variance to explain")
     return float(v.mean(1).square().mean() / total)

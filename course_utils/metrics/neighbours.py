@@ -10,6 +10,7 @@ import torch
 from course_utils.errors import CourseError
 from course_utils.metrics.inputs import as_points, check_same_width, check_whole
 
+CLOSE = 1e-9  # share of |a|^2 + |b|^2 below which a - b was lost in the rounding of a.b
 ROWS = 500  # rows of the distance matrix held at once: 40 MB against 10,000 points
 
 
@@ -57,9 +58,19 @@ def nearest(queries: torch.Tensor, bank: torch.Tensor, k: int) -> tuple:
 
 
 def squared_distances(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Return the squared Euclidean distances (n, m) of a (n, D) and b (m, D), both float64."""
+    """Return the squared Euclidean distances (n, m) of a (n, D) and b (m, D), both float64.
+
+    |a|^2 + |b|^2 - 2 a.b is fast, and rounding where a and b are close: such pairs are measured
+    anew, by their differences.
+    """
     lengths = a.square().sum(1)[:, None] + b.square().sum(1)
-    return torch.addmm(lengths, a, b.T, alpha=-2).clamp_min_(0)
+    squared = torch.addmm(lengths, a, b.T, alpha=-2)
+    close = squared <= CLOSE * lengths
+    if close.sum() > 0.02 * close.numel():
+        return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist").square()
+    i, j = close.nonzero(as_tuple=True)
+    squared[i, j] = (a[i] - b[j]).square().sum(1)
+    return squared
 
 
 def distance_rows(a: torch.Tensor, b: torch.Tensor) -> Iterator[tuple[slice, torch.Tensor]]:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from course_utils.errors import CourseError
-from course_utils.metrics.features import device_of, evaluating, module_behind
+from course_utils.metrics.features import called, device_of, evaluating, module_behind
 from course_utils.metrics.inputs import (
     as_images,
     as_labels,
@@ -129,7 +129,7 @@ def predict(classifier: Callable, x: torch.Tensor, batch_size: int = 1000) -> to
     module = module_behind(classifier)
     device = device_of(module, x.device)
     with evaluating(module):
-        parts = [classifier(batch.to(device)) for batch in x.split(batch_size)]
+        parts = [called(classifier, batch.to(device)) for batch in x.split(batch_size)]
     scores = as_tensor(torch.cat(parts).cpu(), "the classifier's scores")
     if scores.ndim != 2 or len(scores) != len(x):
         raise CourseError(

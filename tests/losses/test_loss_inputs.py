@@ -1,6 +1,7 @@
 """What losses are given: one sentence says what came, what is wanted, and how to mend it."""
 
 import functools
+import inspect
 import math
 
 import pytest
@@ -108,13 +109,20 @@ def test_a_loss_is_recognised_through_what_carries_it(x):
 
 
 def test_every_loss_that_is_trained_with_says_what_it_wants():
-    takes_a_model = [
-        f for name, f in vars(losses).items()
-        if callable(f) and name.islower() and getattr(f, "__code__", None)
-        and f.__code__.co_varnames[:3] == ("model", "x", "y")
-    ]  # fmt: skip
+    functions = [f for f in vars(losses).values() if inspect.isfunction(f)]
+    starts = [list(inspect.signature(f).parameters)[:3] for f in functions]
+    takes_a_model = [f for f, s in zip(functions, starts, strict=True) if s == ["model", "x", "y"]]
     assert len(takes_a_model) >= 10
     assert [f.__name__ for f in takes_a_model if not hasattr(f, "wants")] == []
+
+
+def test_a_loss_that_declares_its_pixels_looks_in_every_call(x):
+    """Also where squared error alone would take any number."""
+    model = lively(Autoencoder((8,), 3, image_shape=SHAPE))
+    with pytest.raises(CourseError, match="from 0 to 255, as bytes do"):
+        losses.reconstruction(model, 255 * x)
+    linear = lively(Autoencoder((8,), 3, output="linear", image_shape=SHAPE))
+    assert losses.reconstruction(linear, 255 * x)["loss"].isfinite()
 
 
 # ------------------------------------------------------------------------------------ in every call

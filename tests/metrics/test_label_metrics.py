@@ -101,7 +101,7 @@ def test_shared_by_rows_at_its_ends():
 
 @pytest.mark.parametrize(
     ("values", "why"),
-    [(torch.zeros(5), "must be"), (torch.zeros(5, 1), "must be"), (torch.ones(5, 3), "varies")],
+    [(torch.zeros(5), "shape"), (torch.zeros(5, 1), "must be"), (torch.ones(5, 3), "varies")],
 )
 def test_shared_by_rows_refuses(values, why):
     with pytest.raises(CourseError, match=why):

@@ -117,7 +117,7 @@ def test_validation_is_scored_after_each_epoch_with_the_weights_of_that_epoch(fe
 
 def test_validating_changes_nothing_in_the_training(few, digits):
     def noisy(model, x, y):
-        return losses.reconstruction(model, x + 0.1 * torch.randn_like(x))
+        return losses.reconstruction(model, (x + 0.1 * torch.randn_like(x)).clamp(0, 1))
 
     plain, _ = fitted(few, loss_fn=noisy)
     scored, _ = fitted(few, loss_fn=noisy, val=batches(digits.val, 1000, shuffle=True))

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from course_utils.errors import CourseError
-from course_utils.losses.inputs import AS_THE_MODEL, UNIT, wants
+from course_utils.losses.inputs import AS_THE_MODEL, FINITE, UNIT, check_floats, wants
 from course_utils.losses.pixels import squared_error
 
 
@@ -24,6 +24,7 @@ def corrupted(
     Raises CourseError for a negative sigma and a share outside [0, 1]. Source: Vincent et al. 2010,
     JMLR 11.
     """
+    check_floats(x, "images", FINITE)
     if not sigma >= 0:
         raise CourseError(f"sigma is {sigma}; a standard deviation is 0 or more")
     if not 0 <= masked <= 1:

@@ -33,7 +33,7 @@ class PrincipalComponents:
     def reconstruct(self, x, k: int | None = None) -> torch.Tensor:
         """Return images (N, C, H, W) as k components keep them; they may leave [0, 1] a little."""
         z = self.encode(x, k)
-        return (self.mean + z @ self.first(k)).float().view(tuple(x.shape))
+        return (self.mean + z @ self.first(k)).float().view(as_images(x, "x").shape)
 
     def squared_error(self, x, k: int | None = None) -> float:
         """Return the squared error per image on [0, 1] of k components, averaged over images."""
