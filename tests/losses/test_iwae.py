@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from small_models import SHAPE, lively, small_vae
+from small_models import SHAPE, lively, small_conditional, small_vae
 from torch.distributions import Normal
 
 from course_utils import losses, metrics
@@ -84,3 +84,12 @@ def test_iwae_neither_overflows_nor_underflows(model, binary):
     terms["loss"].backward()
     assert terms["loss"] > 1000
     assert all(p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_a_conditional_bound_is_that_of_the_metrics(binary):
+    """Each code of an image is decoded with the label of that image."""
+    model, y = lively(small_conditional()), torch.arange(12) % 4
+    weights = metrics.log_weights(model, binary, 7, torch.Generator().manual_seed(5), y=y)
+    torch.manual_seed(5)
+    terms = losses.iwae_loss(model, binary, y, k=7)
+    assert terms["loss"].item() == pytest.approx(-metrics.iwae_bound(weights), rel=1e-5)
