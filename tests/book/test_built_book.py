@@ -18,14 +18,24 @@ from course_utils import claims
 
 ROOT = Path(__file__).resolve().parents[2]
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+
+
+def files_in(entry: dict) -> list[str]:
+    """Return the files that an entry of the contents names, with those below it."""
+    below = [file for inner in entry.get("sections", []) for file in files_in(inner)]
+    return [entry["file"], *below] if "file" in entry else below
+
+
 DOCUMENTS = [
     TOC["root"],
-    *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]),
+    *(file for part in TOC["parts"] for chapter in part["chapters"] for file in files_in(chapter)),
 ]
-NOTEBOOKS = sorted(
-    path.relative_to(ROOT).with_suffix("").as_posix()
-    for path in (ROOT / "notebooks").glob("[0-9]*.ipynb")
-)
+
+
+def notebooks_in(folder: str) -> list[str]:
+    """Return the notebooks of a folder, as the contents name them."""
+    paths = sorted((ROOT / folder).glob("*.ipynb"))
+    return [path.relative_to(ROOT).with_suffix("").as_posix() for path in paths]
 
 
 def soup(path: Path) -> BeautifulSoup:
@@ -44,9 +54,10 @@ def test_every_document_of_the_contents_is_a_page(site, document):
 
 def test_every_chapter_is_in_the_contents_and_on_the_front_page(site):
     linked = {link["href"] for link in soup(site / "book/intro.html").select("article a[href]")}
-    for notebook in NOTEBOOKS:
+    for notebook in notebooks_in("notebooks"):
         assert notebook in DOCUMENTS
         assert f"../{notebook}.html" in linked
+    assert set(notebooks_in("notebooks/exercises")) <= set(DOCUMENTS)
 
 
 def test_mathematics_comes_from_the_site(site):

@@ -46,6 +46,14 @@ def canary():
     return nb
 
 
+def exercise_canary():
+    """Return an exercise, which sees drawn data whatever the user has set."""
+    asks = "import os; os.environ['COURSE_SOURCE'], os.environ['COURSE_DATA']"
+    nb = new_notebook(cells=[code(asks, result("('drawn', '')"))])
+    nb.cells[0].execution_count = 1
+    return nb
+
+
 def drawing_canary():
     """Return a faithful canary with a figure, as the kernel's own backend draws it."""
     nb = canary()
@@ -72,9 +80,10 @@ def run_nbval(folder: Path, *arguments: str):
     command += [f"--junitxml={report}", *arguments, str(folder)]
     # a user's settings, which must not reach the kernels
     env = os.environ | {"COURSE_PROFILE": "full", "COURSE_RECORD": "x", "MPLBACKEND": "agg"}
+    env |= {"COURSE_SOURCE": "real", "COURSE_DATA": "elsewhere"}
     env = {name: value for name, value in env.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(command, cwd=tasks.ROOT, env=env, capture_output=True, text=True)
-    failed: dict[str, list[str]] = {path.stem: [] for path in folder.glob("*.ipynb")}
+    failed: dict[str, list[str]] = {path.stem: [] for path in folder.rglob("*.ipynb")}
     for case in ET.parse(report).iter("testcase"):
         if case.find("failure") is not None or case.find("error") is not None:
             notebook = next(name for name in failed if f"{name}.ipynb" in case.get("classname"))
@@ -92,10 +101,12 @@ def test_falsified_fails_and_faithful_passes(tmp_path):
         nb = canary()
         nb.cells[index].outputs = [output]
         nbformat.write(nb, tmp_path / f"{name}.ipynb")
+    (tmp_path / "exercises").mkdir()
+    nbformat.write(exercise_canary(), tmp_path / "exercises" / "drawn.ipynb")
     done, failed = run_nbval(tmp_path, "-n", "2", "--dist", "loadfile")
     assert done.returncode == 1, done.stdout + done.stderr
     expected = {name: [f"Cell {index}"] for name, (index, _) in FALSIFIED.items()}
-    assert failed == expected | {"faithful": []}, done.stdout + done.stderr
+    assert failed == expected | {"faithful": [], "drawn": []}, done.stdout + done.stderr
     assert re.search(r"^faithful.ipynb: \d+\.\d s$", done.stdout, re.M)
 
 
