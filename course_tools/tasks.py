@@ -2,10 +2,12 @@
 
 Standard library only, and in the words of Python 3.8, so that it runs on a bare machine, on
 Windows too, and can say which Python is missing. Everything else runs in .venv, which holds what
-a lock file in requirements/ names, and is made, and remade when the lock changes, on demand.
+a lock file in requirements/ names, and is made, mended where the clone was moved, and remade when
+the lock changes, on demand. A second environment, .venv-colab, holds what Colab has.
 """
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -17,7 +19,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
-STAMP = VENV / "course-locks.json"  # which lock files .venv holds, by their hashes
+COLAB = ROOT / ".venv-colab"
+STAMP = "course-locks.json"  # in an environment: which locks it holds, by their hashes, and where
 SITE = ROOT / "_build" / "html"
 SUPPORTED = ((3, 11), (3, 12), (3, 13))
 UV = "uv==0.13.8"  # compiles the locks; nothing else needs it
@@ -30,9 +33,9 @@ class TaskFailed(Exception):
 # -------------------------------------------------------------------------------- environment
 
 
-def venv_python():
-    """Return the path of the Python inside .venv, whether it is there or not."""
-    return VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+def venv_python(venv=None):
+    """Return the path of the Python inside an environment, .venv if none is named, there or not."""
+    return (venv or VENV) / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
 def run(command, status=False, **settings):
@@ -94,24 +97,53 @@ def digest(name):
     return hashlib.sha256((ROOT / name).read_bytes().replace(b"\r\n", b"\n")).hexdigest()
 
 
-def read_stamp():
-    """Return what .venv is known to hold; nothing when that is not known."""
+def read_stamp(venv):
+    """Return what an environment is known to hold; nothing when that is not known."""
     try:
-        return json.loads(STAMP.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return dict(json.loads((venv / STAMP).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
         return {}
 
 
-def make_venv():
-    """Create .venv unless a usable one is there."""
-    version = version_of(venv_python()) if venv_python().exists() else None
-    if version in SUPPORTED and run([venv_python(), "-m", "pip", "--version"], True, **SILENT) == 0:
+@contextlib.contextmanager
+def alone(venv):
+    """Let one process at a time make or mend an environment; the others wait, and say so."""
+    with open(str(venv) + ".lock", "a+b") as file:
+        if not locked(file, wait=False):
+            print(f"Waiting for another process that installs into {venv.name}", flush=True)
+            locked(file, wait=True)
+        yield  # closing the file, or dying, sets it free
+
+
+def locked(file, wait):
+    """Lock an open file for this process; return whether that worked."""
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            file.seek(0)
+            mode = msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK
+            msvcrt.locking(file.fileno(), mode, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        return wait and os.name == "nt" and locked(file, wait)  # Windows waits ten seconds at most
+    return True
+
+
+def make_venv(venv):
+    """Create an environment unless a usable one is there."""
+    python = venv_python(venv)
+    version = version_of(python) if python.exists() else None
+    if version in SUPPORTED and run([python, "-m", "pip", "--version"], True, **SILENT) == 0:
         return
-    python = find_python()
-    print(f"Creating .venv with {python}", flush=True)
-    if run([python, "-m", "venv", "--clear", VENV], status=True):
+    base = find_python()
+    print(f"Creating {venv.name} with {base}", flush=True)
+    if run([base, "-m", "venv", "--clear", venv], status=True):
         raise TaskFailed(
-            "The environment .venv could not be created.\n"
+            f"The environment {venv.name} could not be created.\n"
             "On Debian and Ubuntu its module is a package: sudo apt install python3-venv"
         )
 
@@ -119,32 +151,97 @@ def make_venv():
 SILENT = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
-def pip_install(*arguments):
-    """Install with .venv's pip: quietly unless someone watches."""
+def pip_install(venv, *arguments):
+    """Install with an environment's pip: quietly unless someone watches."""
     quiet = [] if sys.stdout.isatty() else ["--quiet"]
-    pip = [venv_python(), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+    pip = [venv_python(venv), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
     run([*pip, *quiet, *arguments])
 
 
 def ensure(lock):
-    """Make .venv hold everything in requirements/LOCK.txt; instant when its stamp says so.
+    """Make the environment hold what requirements/LOCK.txt names; instant when its stamp says so.
 
     course.txt names all that book.txt names, at the same versions: with it, both are there.
     """
-    held = {"course": digest("requirements/course.txt"), "package": digest("pyproject.toml")}
-    wanted = held if lock == "course" else {"book": digest("requirements/book.txt")}
-    stamp = read_stamp()
-    if venv_python().exists() and all(stamp.get(key) == wanted[key] for key in wanted):
+    venv = COLAB if lock == "colab" else VENV
+    wanted = {"place": str(venv), lock: digest(f"requirements/{lock}.txt")}
+    if lock != "book":
+        wanted["package"] = digest("pyproject.toml")
+    if holds(venv, wanted):
         return
-    make_venv()
-    print(f"Installing requirements/{lock}.txt into .venv", flush=True)
-    if lock == "course":
+    with alone(venv):
+        if not holds(venv, wanted):  # another process may have brought it
+            install(venv, lock, wanted)
+
+
+def holds(venv, wanted):
+    """Tell whether an environment is in its place and holds what is wanted."""
+    stamp = read_stamp(venv)
+    return venv_python(venv).exists() and all(stamp.get(key) == wanted[key] for key in wanted)
+
+
+def install(venv, lock, wanted):
+    """Bring an environment to what is wanted, and note it in its stamp."""
+    old = place_of(venv)
+    if old not in (None, str(venv)):
+        mend_moved(venv, old)
+        if holds(venv, wanted):
+            return
+    make_venv(venv)
+    print(f"Installing requirements/{lock}.txt into {venv.name}", flush=True)
+    if lock != "book":
         print("(with PyTorch: up to 3 GB to download the first time)", flush=True)
-    pip_install("--only-binary", ":all:", "--require-hashes", "-r", f"requirements/{lock}.txt")
+    lock_file = f"requirements/{lock}.txt"
+    pip_install(venv, "--only-binary", ":all:", "--require-hashes", "-r", lock_file)
+    if lock != "book":
+        install_package(venv)
     if lock == "course":
-        pip_install("--no-deps", "--no-build-isolation", "--editable", ".")
-        wanted["book"] = digest("requirements/book.txt")
-    STAMP.write_text(json.dumps({**stamp, **wanted}, indent=1), encoding="utf-8")
+        wanted = {**wanted, "book": digest("requirements/book.txt")}
+    write_stamp(venv, {**read_stamp(venv), **wanted})
+
+
+def install_package(venv):
+    """Let the environment import the package, and the tools, from this clone."""
+    pip_install(venv, "--no-deps", "--no-build-isolation", "--editable", ".")
+
+
+def write_stamp(venv, stamp):
+    """Note what an environment holds, and where it is."""
+    (venv / STAMP).write_text(json.dumps(stamp, indent=1), encoding="utf-8")
+
+
+def place_of(venv):
+    """Return where an environment was made, by its stamp or its scripts; None if nobody knows."""
+    if "place" in read_stamp(venv):
+        return read_stamp(venv)["place"]
+    try:
+        first = (venv / "bin" / "pip").read_bytes().splitlines()[0].decode("utf-8")
+    except (OSError, ValueError, IndexError):
+        return None
+    return str(Path(first[2:]).parents[1]) if first.startswith("#!/") else None
+
+
+def mend_moved(venv, old):
+    """Mend an environment that was moved or copied with its clone: its scripts and the package.
+
+    They name the old place: the scripts would not start, or start what lies there, and notebooks
+    would import nothing, or the package of another clone. Where the scripts cannot be mended, the
+    environment is removed, to be made anew.
+    """
+    new, stamp = str(venv), read_stamp(venv)
+    print(f"{venv.name} was made in {old}: mending it", flush=True)
+    if os.name == "nt" or " " in new or len(new) > 100:  # no plain first lines in these scripts
+        shutil.rmtree(new)
+        return
+    for script in sorted((venv / "bin").iterdir()):
+        if script.is_symlink() or not script.is_file():
+            continue
+        content = script.read_bytes()
+        if b"\0" not in content and old.encode() in content:
+            script.write_bytes(content.replace(old.encode(), new.encode()))
+    if "package" in stamp:
+        install_package(venv)
+    write_stamp(venv, {**stamp, "place": new})
 
 
 # -------------------------------------------------------------------------------------- tasks
@@ -207,8 +304,31 @@ def test_all(arguments):
             failed.append(f"the tests on {name} data")
     if run([venv_python(), "-m", "course_tools.mutants"], status=True):
         failed.append("the mutants")
+    print("\nTests with the versions that Colab has", flush=True)
+    if colab_tests(arguments):
+        failed.append("the tests with Colab's versions")
     if failed:
         raise TaskFailed("Failed: " + ", ".join(failed))
+
+
+# what has nothing to do with the versions of torch and its kin
+TOOLS = ["book", "chapters", "test_locks.py", "test_mutants.py", "test_tasks.py", "test_bench.py"]
+
+
+def colab(arguments):
+    """run the quick tests of package and notebooks with the versions that Colab has"""
+    status = colab_tests(arguments)
+    if status:
+        raise SystemExit(status)
+
+
+def colab_tests(arguments):
+    """Run them on drawn data; return pytest's exit status."""
+    ensure("colab")
+    left_out = [f"--ignore=tests/{name}" for name in TOOLS]
+    drawn = {"COURSE_SOURCE": "drawn", "COURSE_DATA": None}
+    marks = "not slow and not book and not browser"
+    return pytest(marks, [*notebooks(), *left_out, *arguments], drawn, status=True, venv=COLAB)
 
 
 def mutants(arguments):
@@ -237,7 +357,17 @@ def locks(arguments):
     # the book's lock takes the course's versions: one is always a part of the other
     limits = ["--constraints", "requirements/course.txt"]
     run([*compile_lock, *limits, "--group", "pyproject.toml:book", "-o", "requirements/book.txt"])
-    print("requirements/course.txt and requirements/book.txt are compiled")
+    without = ROOT / "_build" / "not-on-colab.txt"
+    without.parent.mkdir(exist_ok=True)
+    lines = [f"{name} ; sys_platform == 'nowhere'\n" for name in NOT_ON_COLAB]
+    without.write_text("".join(lines), encoding="utf-8")
+    colab_lock = ["--group", "colab", "--overrides", without, "-o", "requirements/colab.txt"]
+    colab_lock += [word for name in NOT_ON_COLAB for word in ("--no-emit-package", name)]
+    run([*compile_lock, "pyproject.toml", *colab_lock])
+    print("requirements/course.txt, book.txt and colab.txt are compiled")
+
+
+NOT_ON_COLAB = ("deeplake",)
 
 
 def find_uv():
@@ -269,18 +399,23 @@ def notebooks():
     return ["tests", "notebooks", *NBVAL] if stored else ["tests"]
 
 
-def pytest(marks, arguments, env=None, status=False):
+def pytest(marks, arguments, env=None, status=False, venv=None):
     """Run pytest on several processes, one file to each at a time."""
     workers = min(2, os.cpu_count() or 1)
     spread = ["-n", workers, "--dist", "loadfile"]  # a notebook's cells belong together
-    command = [venv_python(), "-m", "pytest", *spread, "-m", marks, *arguments]
+    command = [venv_python(venv), "-m", "pytest", *spread, "-m", marks, *arguments]
     return run(command, status, env=env or {})
 
 
 def real_data():
     """Return the folder that holds MNIST (COURSE_DATA, else the user's cache), or None."""
-    code = "from course_utils import runtime; print(runtime.data_dir())"
-    asked = subprocess.run([str(venv_python()), "-c", code], cwd=str(ROOT), stdout=subprocess.PIPE)
+    code = "from course_utils import folders; print(folders.data_dir())"
+    asked = subprocess.run(
+        [str(venv_python()), "-c", code],
+        cwd=str(ROOT),
+        env={**os.environ, "PYTHONUTF8": "1"},
+        stdout=subprocess.PIPE,
+    )
     folder = Path(asked.stdout.decode("utf-8").strip())
     if asked.returncode:
         raise TaskFailed("COURSE_DATA does not name a folder; the lines above say more")
@@ -292,6 +427,7 @@ TASKS = {
     "serve": serve,
     "test": test,
     "test-all": test_all,
+    "test-colab": colab,
     "mutants": mutants,
     "lint": lint,
     "locks": locks,
@@ -300,7 +436,7 @@ TASKS = {
 
 def main(words):
     """Run the task that the words name; return the exit status."""
-    listing = "\n".join(f"  {name:9} {TASKS[name].__doc__}" for name in TASKS)
+    listing = "\n".join(f"  {name:10} {TASKS[name].__doc__}" for name in TASKS)
     parser = argparse.ArgumentParser(
         prog="tasks.py",
         description="The commands behind make.",

@@ -13,12 +13,14 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from course_tools import tasks
+
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 ENVIRONMENT = (ROOT / "environment.yml").read_text(encoding="utf-8")
 LOCKS = {
     name: (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
-    for name in ("book", "course")
+    for name in ("book", "course", "colab")
 }
 PYTHONS = ("3.11.9", "3.12.9", "3.13.3")
 SYSTEMS = (("linux", "x86_64"), ("darwin", "arm64"), ("win32", "AMD64"))
@@ -151,12 +153,31 @@ def test_the_book_lock_has_no_torch():
 
 
 def test_the_locks_meet_the_project():
-    groups = PROJECT["dependency-groups"]
+    groups, needed = PROJECT["dependency-groups"], PROJECT["project"]["dependencies"]
     assert unmet(groups["book"], LOCKS["book"]) == []
-    wanted = PROJECT["project"]["dependencies"] + [
-        line for group in groups.values() for line in group
-    ]
-    assert unmet(wanted, LOCKS["course"]) == []
+    ours = [line for name in ("book", "test", "build") for line in groups[name]]
+    assert unmet([*needed, *ours], LOCKS["course"]) == []
+    on_colab = [line for line in needed if Requirement(line).name not in tasks.NOT_ON_COLAB]
+    assert unmet([*on_colab, *groups["colab"]], LOCKS["colab"]) == []
+
+
+def test_the_bounds_admit_colabs_versions_and_begin_with_them():
+    """Nothing older is tried anywhere, so nothing older is promised."""
+    pinned = dict(
+        line.split("==") for line in PROJECT["dependency-groups"]["colab"] if "==" in line
+    )
+    for line in PROJECT["project"]["dependencies"]:
+        needed = Requirement(line)
+        if needed.name in pinned:
+            assert Version(pinned[needed.name]) in needed.specifier, line
+            lowest = next(s.version for s in needed.specifier if s.operator == ">=")
+            kept = Version(pinned[needed.name]).release[: len(Version(lowest).release)]
+            assert Version(lowest).release == kept, line
+
+
+def test_colab_lacks_what_it_lacks():
+    names = {entry.requirement.name for entry in entries(LOCKS["colab"])}
+    assert not names & {"deeplake", "torchmetrics", "onnx", "jupyter-book", "playwright"}
 
 
 def test_the_build_backend_is_locked():

@@ -12,10 +12,17 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from course_tools import tasks
 
 ROOT = Path(__file__).resolve().parents[1]
+BOOK, COURSE, COLAB, SELF = (
+    "requirements/book.txt",
+    "requirements/course.txt",
+    "requirements/colab.txt",
+    ".",
+)
 SOURCE = (ROOT / "course_tools" / "tasks.py").read_text(encoding="utf-8")
 
 
@@ -50,7 +57,17 @@ def test_workflows_use_the_same_commands(path):
     assert commands
     for command in commands:
         task = re.match(r"(?:make|python course_tools/tasks\.py) ([a-z-]+)$", command)
-        assert command.startswith(".venv/bin/course ") or task[1] in tasks.TASKS
+        assert re.match(r"(\.venv/bin/)?course ", command) or task[1] in tasks.TASKS
+
+
+def test_the_environment_for_conda_is_made_once_a_week():
+    """And the course is asked whether it can run in it."""
+    job = yaml.safe_load((ROOT / ".github/workflows/weekly.yml").read_text("utf-8"))["jobs"][
+        "conda"
+    ]
+    (made,) = [step for step in job["steps"] if "micromamba" in step.get("uses", "")]
+    assert made["with"]["environment-file"] == "environment.yml"
+    assert "course doctor" in [step.get("run") for step in job["steps"]]
 
 
 def test_ci_runs_tests_then_all_tests_then_the_book():
@@ -108,26 +125,29 @@ def test_a_broken_interpreter_has_no_version(tmp_path):
 
 @pytest.fixture
 def clone(tmp_path, monkeypatch):
-    """Return a bare clone whose pip only notes what it is asked for, as `clone.asked`."""
-    (tmp_path / "requirements").mkdir()
-    for name in ("requirements/book.txt", "requirements/course.txt", "pyproject.toml"):
-        shutil.copy(ROOT / name, tmp_path / name)
-    monkeypatch.setattr(tasks, "ROOT", tmp_path)
-    monkeypatch.setattr(tasks, "VENV", tmp_path / ".venv")
-    monkeypatch.setattr(tasks, "STAMP", tmp_path / ".venv" / "course-locks.json")
-    asked = []
+    """Return a bare clone and the list of what its pip is asked for, of which it does nothing."""
+    folder, asked = tmp_path / "clone", []
+    (folder / "requirements").mkdir(parents=True)
+    for name in (BOOK, COURSE, COLAB, "pyproject.toml"):
+        shutil.copy(ROOT / name, folder / name)
 
-    def make_venv():
-        tasks.venv_python().parent.mkdir(parents=True, exist_ok=True)
-        tasks.venv_python().touch()
+    def make_venv(venv):
+        tasks.venv_python(venv).parent.mkdir(parents=True, exist_ok=True)
+        tasks.venv_python(venv).touch()
+        (venv / "bin").mkdir(exist_ok=True)
+        (venv / "bin" / "course").write_text(f"#!{venv}/bin/python\ncourse()\n", encoding="utf-8")
 
     monkeypatch.setattr(tasks, "make_venv", make_venv)
-    monkeypatch.setattr(tasks, "pip_install", lambda *words: asked.append(words[-1]))
-    tmp_path.joinpath(".venv").mkdir()
-    return tmp_path, asked
+    monkeypatch.setattr(tasks, "pip_install", lambda venv, *words: asked.append(words[-1]))
+    settle(folder, monkeypatch)
+    return folder, asked
 
 
-BOOK, COURSE, SELF = "requirements/book.txt", "requirements/course.txt", "."
+def settle(folder: Path, monkeypatch) -> None:
+    """Let the tasks believe that the clone lies in `folder`."""
+    monkeypatch.setattr(tasks, "ROOT", folder)
+    monkeypatch.setattr(tasks, "VENV", folder / ".venv")
+    monkeypatch.setattr(tasks, "COLAB", folder / ".venv-colab")
 
 
 def test_an_environment_is_made_once(clone):
@@ -196,9 +216,114 @@ def test_an_interrupted_installation_is_done_again(clone, monkeypatch):
 def test_a_damaged_stamp_means_installing_again(clone):
     _, asked = clone
     tasks.ensure("book")
-    tasks.STAMP.write_text("{", encoding="utf-8")
+    (tasks.VENV / tasks.STAMP).write_text("{", encoding="utf-8")
     tasks.ensure("book")
     assert asked == [BOOK, BOOK]
+
+
+def test_colabs_versions_have_an_environment_of_their_own(clone):
+    folder, asked = clone
+    tasks.ensure("colab")
+    tasks.ensure("colab")
+    assert asked == [COLAB, SELF] and (folder / ".venv-colab").is_dir()
+    tasks.ensure("course")
+    assert asked == [COLAB, SELF, COURSE, SELF]
+
+
+# ------------------------------------------------------------------------- a clone that was moved
+
+
+def first_line(folder: Path) -> str:
+    """Return which Python the command `course` of the clone in `folder` would start."""
+    return (folder / ".venv" / "bin" / "course").read_text(encoding="utf-8").splitlines()[0]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="on Windows the environment is made anew")
+@pytest.mark.parametrize("how", ["moved", "copied"])
+@pytest.mark.parametrize("stamped", [True, False])
+def test_a_clone_that_moved_is_mended(clone, monkeypatch, tmp_path, how, stamped):
+    """Its commands start its own Python, its package is its own, and nothing is downloaded."""
+    folder, asked = clone
+    tasks.ensure("course")
+    if not stamped:  # an environment from before stamps knew their place
+        stamp = tasks.read_stamp(tasks.VENV)
+        del stamp["place"]
+        tasks.write_stamp(tasks.VENV, stamp)
+        shutil.copy(folder / ".venv" / "bin" / "course", folder / ".venv" / "bin" / "pip")
+    asked.clear()
+    moved = tmp_path / "elsewhere"
+    folder.rename(moved) if how == "moved" else shutil.copytree(folder, moved)
+    settle(moved, monkeypatch)
+    tasks.ensure("course")
+    assert asked == [SELF]
+    assert first_line(moved) == f"#!{moved}/.venv/bin/python"
+    tasks.ensure("course")
+    assert asked == [SELF]
+    if how == "copied":
+        assert first_line(folder) == f"#!{folder}/.venv/bin/python"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="on Windows the environment is made anew")
+def test_where_scripts_cannot_be_mended_the_environment_is_made_anew(clone, monkeypatch, tmp_path):
+    folder, asked = clone
+    tasks.ensure("course")
+    asked.clear()
+    moved = tmp_path / "a name with blanks"
+    folder.rename(moved)
+    settle(moved, monkeypatch)
+    tasks.ensure("course")
+    assert asked == [COURSE, SELF]
+    assert str(moved) in first_line(moved)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="on Windows the environment is made anew")
+def test_a_real_environment_works_again_where_it_was_moved(tmp_path, monkeypatch):
+    """With a package that is installed like the course's: editable, with a script."""
+    old = tmp_path / "old"
+    (old / "thing").mkdir(parents=True)
+    (old / "thing" / "__init__.py").write_text("def main(): print(__file__)", encoding="utf-8")
+    (old / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+        '[project]\nname = "thing"\nversion = "1"\n[project.scripts]\nthing = "thing:main"\n',
+        encoding="utf-8",
+    )
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--system-site-packages", old / ".venv"], check=True
+    )
+    settle(old, monkeypatch)
+    # the build backend of the environment that runs this test
+    backend = tmp_path / "backend.pth"
+    (packages,) = (old / ".venv" / "lib").glob("python*/site-packages")
+    import hatchling
+
+    (packages / backend.name).write_text(str(Path(hatchling.__file__).parents[1]), "utf-8")
+    tasks.install_package(tasks.VENV)
+    tasks.write_stamp(tasks.VENV, {"place": str(tasks.VENV), "package": "x"})
+    new = tmp_path / "new"
+    old.rename(new)
+    settle(new, monkeypatch)
+    tasks.mend_moved(tasks.VENV, str(old / ".venv"))
+    said = subprocess.run([new / ".venv" / "bin" / "thing"], capture_output=True, check=True)
+    assert said.stdout.decode().strip() == str(new / "thing" / "__init__.py")
+
+
+ALONE = (
+    "import sys, time; from pathlib import Path; from course_tools import tasks\n"
+    "with tasks.alone(Path(sys.argv[1])):\n"
+    "    print('in', flush=True); time.sleep(0.5); print('out', flush=True)\n"
+)
+
+
+def test_two_installations_at_once_wait_for_each_other(tmp_path):
+    command = [sys.executable, "-c", ALONE, tmp_path / ".venv"]
+    log = tmp_path / "log"
+    with log.open("w", encoding="utf-8") as out:
+        for process in [subprocess.Popen(command, stdout=out, cwd=ROOT) for _ in range(2)]:
+            assert process.wait() == 0
+    said = log.read_text(encoding="utf-8").splitlines()
+    assert [line for line in said if line in ("in", "out")] == ["in", "out"] * 2
+    assert said.count("Waiting for another process that installs into .venv") == 1
 
 
 def test_a_failed_command_ends_with_its_status():
