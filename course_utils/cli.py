@@ -85,13 +85,17 @@ def doctor() -> None:
 
 @app.command()
 def data(
-    collection: Annotated[str, typer.Argument(metavar="mnist|fashionmnist")],
+    collection: Annotated[str, typer.Argument(metavar="mnist|fashionmnist|lfw")],
     verify: Annotated[
         bool, typer.Option("--verify", help="Read the files again and check their SHA-256.")
     ] = False,
     archive: Annotated[
         Path | None, typer.Option(help="Take it from this file instead of the network.")
     ] = None,
+    alignment: Annotated[
+        str | None, typer.Option(help="Of LFW: deepfunneled, funneled or original.")
+    ] = None,
+    hub: Annotated[bool, typer.Option("--hub", help="LFW from Activeloop's hub.")] = False,
 ) -> None:
     """Fetch a data set, or verify the one that is there.
 
@@ -104,11 +108,15 @@ def data(
     if found is None:
         names = ", ".join(COLLECTIONS)
         raise CourseError(f"collection {collection!r} is unknown; choose one of: {names}")
+    options = {"alignment": alignment} if alignment else {}
+    options |= {"from_hub": True} if hub else {}
+    if options and found.command != "lfw":
+        raise CourseError("--alignment and --hub are for lfw alone; leave them out")
     root = folders.data_dir()
     place = root / found.folder
     if found.missing(root):
         typer.echo(f"Fetching {found.title} into {place} ...")
-        found.fetch(root, archive and folders.located(archive))
+        found.fetch(root, archive and folders.located(archive), **options)
         typer.echo(f"{found.title} is in {place}, verified")
     elif verify:
         typer.echo(f"{found.title} in {place} is what was published: {found.verify(root)}")

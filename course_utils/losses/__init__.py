@@ -5,6 +5,16 @@ and the terms worth watching. All are sums over an image averaged over the batch
 do not change with the batch size: squared error on [0, 1] ("sse"), or nats.
 """
 
+from course_utils.losses.adversarial import (
+    hinge_d,
+    hinge_g,
+    logistic_d,
+    non_saturating_g,
+    relativistic_d,
+    relativistic_g,
+    saturating_g,
+    squared_slope,
+)
 from course_utils.losses.autoencoding import (
     conditional_reconstruction,
     cross_entropy_reconstruction,
@@ -23,6 +33,7 @@ from course_utils.losses.elbo import (
     kl_standard_normal,
     negative_elbo,
 )
+from course_utils.losses.factors import factor_reading
 from course_utils.losses.gradients import ESTIMATORS, gradients_of_mu
 from course_utils.losses.inputs import check_input, wanted_by, wants
 from course_utils.losses.iwae import iwae_loss
@@ -37,36 +48,13 @@ from course_utils.losses.objective import Objective
 from course_utils.losses.pixels import bernoulli_nll, gaussian_nll, nll_of_each, squared_error
 
 __all__ = [
-    "ESTIMATORS",
-    "LIKELIHOODS",
-    "Objective",
-    "bernoulli_nll",
-    "check_input",
-    "classification",
-    "conditional_negative_elbo",
-    "conditional_reconstruction",
-    "contrastive_divergence",
-    "corrupted",
-    "cross_entropy_reconstruction",
-    "denoising",
-    "distortion",
-    "elbo_terms",
-    "gaussian_nll",
-    "gradients_of_mu",
-    "iwae_loss",
-    "kl_per_unit",
-    "kl_standard_normal",
-    "masked_reconstruction",
-    "negative_elbo",
-    "nll_of_each",
-    "one_against_rest",
-    "reconstruction",
-    "reconstruction_pm1",
-    "shifted",
-    "smoothed_classification",
-    "sparse_denoising",
-    "sparse_reconstruction",
-    "squared_error",
-    "wanted_by",
+    "ESTIMATORS", "LIKELIHOODS", "Objective", "bernoulli_nll", "check_input", "classification",
+    "conditional_negative_elbo", "conditional_reconstruction", "contrastive_divergence",
+    "corrupted", "cross_entropy_reconstruction", "denoising", "distortion", "elbo_terms",
+    "factor_reading", "gaussian_nll", "gradients_of_mu", "hinge_d", "hinge_g", "iwae_loss",
+    "kl_per_unit", "kl_standard_normal", "logistic_d", "masked_reconstruction", "negative_elbo",
+    "nll_of_each", "non_saturating_g", "one_against_rest", "reconstruction", "reconstruction_pm1",
+    "relativistic_d", "relativistic_g", "saturating_g", "shifted", "smoothed_classification",
+    "sparse_denoising", "sparse_reconstruction", "squared_error", "squared_slope", "wanted_by",
     "wants",
 ]  # fmt: skip
