@@ -94,7 +94,7 @@ def ladder(width: int) -> list[Rung]:
                        r1=0.2, r2=0.2, lr_g=2e-4, lr_d=2e-4)  # fmt: skip
     wide = replace(both, name="wide", says="the same, twice as wide", every=16,
                    generator=lambda: gan.Generator(width=2 * width),
-                   discriminator=lambda: gan.Discriminator(width=2 * width, norm="none"))  # fmt: skip
+                   discriminator=lambda: gan.Discriminator(2 * width, "none"))  # fmt: skip
     return [first, spectral, r1, augmented, both, residual, wide]
 
 
@@ -183,8 +183,8 @@ class Player:
                       ("d_loss", "g_loss", "real_score", "fake_score", "g_grad_norm")}  # fmt: skip
         self.steps, self.seconds, self.history, self.graphs, self.marks = 0, 0.0, [], {}, []
         self.stream = torch.cuda.Stream() if self.on_gpu else None
-        self.fixed = torch.randn(64, self.g.code_dim, generator=torch.Generator().manual_seed(7)).to(
-            self.device)  # fmt: skip
+        codes = torch.Generator().manual_seed(7)  # the same for all, and through time
+        self.fixed = torch.randn(64, self.g.code_dim, generator=codes).to(self.device)
         self.strips: list[torch.Tensor] = []
 
     @property
@@ -426,8 +426,9 @@ class Judge:
                 net = copy.deepcopy(face_referee.load_face_referee(name))
             else:
                 net = next(r for r in face_referee.RECIPES if r.name == name).build().eval()
-                net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in
-                                     load_file(folder / f"{name}.safetensors").items()})  # fmt: skip
+                kept = load_file(folder / f"{name}.safetensors")
+                floats = {k: v.float() if v.is_floating_point() else v for k, v in kept.items()}
+                net.load_state_dict(floats)
             self.nets[name] = net.to(held.device)
         self.real = {name: self.features(name, held) for name in self.nets}
 
@@ -443,7 +444,7 @@ class Judge:
         return round(fd, 4)
 
     def scores(self, x: torch.Tensor) -> dict:
-        """Return FD on both referees, precision and recall, of as many samples as held-out faces."""
+        """Return FD on both referees, precision, recall, of as many samples as held-out faces."""
         from course_utils import metrics
 
         x = x[: len(self.held)]
@@ -531,8 +532,8 @@ def play(players: list[Player], args, started: float, judge) -> None:
             if not p.ready():
                 continue
             idle = False
-            p.progress = max(p.seen / p.rung.images,
-                             (now - begun) / (args.seconds - reserve - (begun - started)))  # fmt: skip
+            playing = args.seconds - reserve - (begun - started)
+            p.progress = max(p.seen / p.rung.images, (now - begun) / playing)
             p.go()
             p.seconds = time.perf_counter() - begun
             if p.seen >= LOOKS[min(looks[id(p)], len(LOOKS) - 1)] and looks[id(p)] < len(LOOKS):
