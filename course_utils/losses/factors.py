@@ -5,9 +5,12 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from course_utils.losses.inputs import UNIT, wants
+
 SMALLEST = 44  # pixels a side of the window that is shown enlarged in training
 
 
+@wants(UNIT)
 def factor_reading(model, x: torch.Tensor, y: torch.Tensor, *, kinds: tuple = ()) -> dict:
     """Squared error of the amounts, cross-entropy of the kinds, and how many kinds are right.
 
