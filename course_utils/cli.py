@@ -314,8 +314,12 @@ def claims(
     """List what the book claims and what was measured; check it.
 
     --json prints a list of flat records: id, chapter, says, metric (with its unit), bound, kind
-    (claim, or goal, which may be missed), judged, state (met, missed, failed, unrecorded), and of
-    the record value and spread (in the metric's unit), n_seeds, profile, data, device, date.
+    (claim, goal, expectation), stated (before or after the value had been seen, or null), judged,
+    state (met, missed, refuted, failed, unrecorded), and of the record value and spread (in the
+    metric's unit), n_seeds, profile, data, device, date.
+
+    --rerun ID trains what this claim rests on anew, executes those lines of its chapter that lead
+    to it, and compares: exit status 1 where the value is another. --sample N does so for N claims.
     """
     if rerun or sample is not None:
         if rerun and sample is not None:
@@ -351,7 +355,7 @@ def claim_line(verdict: course_claims.Verdict) -> str:
 def claim_record(verdict: course_claims.Verdict) -> dict:
     """Return a claim and its record as one flat record; None for what was not recorded."""
     claim, record = verdict.claim, verdict.record or {}
-    said = ("id", "chapter", "says", "metric", "bound", "kind", "judged")
+    said = ("id", "chapter", "says", "metric", "bound", "kind", "stated", "judged")
     kept = ("value", "spread", "profile", "data", "device", "date")
     row = {name: getattr(claim, name) for name in said} | {"state": verdict.state}
     return row | {"n_seeds": record.get("n")} | {name: record.get(name) for name in kept}
