@@ -78,11 +78,19 @@ def check_input(loss: Callable, x: torch.Tensor, model=None) -> None:
     if wanted == UNIT and 0 < high < 1.5 / 255:
         raise CourseError(f"pixels run from {low:.3g} to {high:.3g}, as if divided by 255 twice; "
                           "the loss takes [0, 1]: give x * 255")  # fmt: skip
+    if wanted == FINITE and x.ndim == 4 and low == 0 and 2 < high <= 255 and is_whole(x):
+        raise CourseError(f"pixels are whole numbers from 0 to {high:.0f}, as bytes are; "
+                          "give x / 255, or (x - x.mean()) / x.std()")  # fmt: skip
     if wanted == SIGNED and low >= 0 and high > 0:
         raise CourseError(f"pixels run from {low:.3g} to {high:.3g}, none of them negative; "
                           "the loss takes [-1, 1]: give 2 * x - 1")  # fmt: skip
     if wanted == BINARY and not bool(((x == 0) | (x == 1)).all()):
         raise CourseError("some pixels are grey; the loss takes 0 or 1: give torch.bernoulli(x)")
+
+
+def is_whole(x: torch.Tensor) -> bool:
+    """Tell whether all numbers of x are whole."""
+    return bool((x == x.round()).all())
 
 
 def check_floats(x: torch.Tensor, name: str, wanted: str) -> None:

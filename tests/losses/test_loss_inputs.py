@@ -70,6 +70,13 @@ def test_pixels_in_another_range_are_named_with_their_cure(case, x):
         (binary, torch.round, lambda x: x, r"grey; the loss takes 0 or 1: give torch.bernoulli"),
         (anything, lambda x: 1e30 * x, lambda x: x / 0, "NaN or infinite"),
         (losses.negative_elbo, lambda x: x, lambda x: 3 * x, "give x / 255"),
+        (
+            anything,
+            lambda x: 255 * x,
+            lambda x: (255 * x).round(),
+            "whole numbers from 0 to 255",
+        ),
+        (anything, lambda x: x.round(), lambda x: 9 * x.round(), "whole numbers from 0 to 9"),
         (losses.negative_elbo, torch.zeros_like, lambda x: x - 1, r"\(x \+ 1\) / 2"),
     ],
 )
