@@ -1,6 +1,6 @@
 """What a model is given is looked at once, at its door; torch would name two matrices inside.
 
-Shapes, types and places are looked at, never numbers: on a graphics card that would wait.
+Shapes, types and places are looked at; numbers are not: on a graphics card that would wait.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def check_codes(model: nn.Module, z: torch.Tensor, y: torch.Tensor | None = None
 def check_labels(model: nn.Module, y: torch.Tensor | None, n: int) -> None:
     """Raise CourseError when the model needs n labels and y is not that, or the other way round.
 
-    Which labels there are is for `one_hot` to say.
+    Which labels there may be is for `check_classes` to say.
     """
     name, conditional = type(model).__name__, getattr(model, "conditional", False)
     if y is None:
@@ -58,6 +58,26 @@ def check_labels(model: nn.Module, y: torch.Tensor | None, n: int) -> None:
     check_tensor(y, "labels")
     if y.ndim == 1 and len(y) != n:
         raise CourseError(f"{len(y)} labels for {n} rows; there must be one each")
+
+
+def check_classes(y: torch.Tensor, n_classes: int) -> None:
+    """Raise CourseError unless y is (B,), whole numbers from 0 to n_classes - 1.
+
+    The one look at numbers in these files, on a CPU and outside torch.func.vmap only. On a
+    graphics card it would wait: there torch's own check has to do.
+    """
+    if y.ndim != 1 or y.is_floating_point() or y.dtype == torch.bool:
+        raise CourseError(
+            f"labels are {y.dtype} of shape {tuple(y.shape)}; they must be int64 (B,)"
+        )
+    if y.device.type != "cpu" or not len(y):
+        return
+    try:
+        low, high = int(y.min()), int(y.max())
+    except RuntimeError:  # vmap: there are many numbers behind this one
+        return
+    if not 0 <= low <= high < n_classes:
+        raise CourseError(f"labels run from {low} to {high}; this model knows 0 to {n_classes - 1}")
 
 
 def check_tensor(value, name: str) -> None:

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from small_models import SHAPE, lively, small_vae
+from small_models import SHAPE, lively, small_conditional, small_vae
 from torch.nn.parallel import DistributedDataParallel
 
 from course_utils import losses
-from course_utils.models import Autoencoder
+from course_utils.models import MLP, VAE, Autoencoder
 from course_utils.runtime import CourseError
 
 
@@ -53,22 +53,48 @@ def test_labels_reach_the_loss(x):
     assert losses.Objective(Autoencoder(), label_sum)(x, y)["loss"] == y.sum()
 
 
-def test_torch_func_can_call_it_with_other_weights(x):
-    """One gradient per seed, as `vmap` over stacked weights needs it."""
-    ae = lively(Autoencoder((8,), 3, image_shape=SHAPE))
-    objective = losses.Objective(ae, losses.reconstruction)
-    weights = {name: p.detach() for name, p in objective.named_parameters()}
+def mlp():
+    """Return a small classifier of four classes."""
+    return lively(MLP((8,), n_classes=4, image_shape=SHAPE))
 
-    def loss(weights):
-        return torch.func.functional_call(objective, weights, (x,))["loss"]
 
-    gradient = torch.func.grad(loss)(weights)
-    objective(x)["loss"].backward()
-    for name, parameter in objective.named_parameters():
-        torch.testing.assert_close(gradient[name], parameter.grad)
-    stacked = {name: torch.stack([w, 2 * w]) for name, w in weights.items()}
-    both = torch.func.vmap(loss)(stacked)
-    assert both[0].item() == pytest.approx(loss(weights).item(), rel=1e-5)
+def autoencoder(kind=Autoencoder, **arguments):
+    """Return a small autoencoder."""
+    return lively(kind((8,), 3, image_shape=SHAPE, **arguments))
+
+
+LOSSES = {
+    "reconstruction": (losses.reconstruction, autoencoder(), {}),
+    "masked": (losses.masked_reconstruction, autoencoder().train(), {}),
+    "elbo": (losses.negative_elbo, small_vae(), {"binarise": True}),
+    "gaussian elbo": (losses.negative_elbo, autoencoder(VAE, learn_variance=True),
+                      {"likelihood": "gaussian"}),
+    "conditional elbo": (losses.negative_elbo, lively(small_conditional()), {}),
+    "iwae": (losses.iwae_loss, small_vae(), {"k": 2}),
+    "classification": (losses.classification, mlp().train(), {"shift": 1}),
+    "smoothed": (losses.smoothed_classification, mlp(), {}),
+    "one against rest": (losses.one_against_rest, mlp(), {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_torch_func_takes_the_gradients_of_many_seeds_at_once(name, x):
+    """Weights, images and labels of three seeds side by side, as a card trains them."""
+    loss, model, options = LOSSES[name]
+    objective = losses.Objective(model, loss, **options)
+    xs, ys = torch.stack([x, x.flip(0), x]), torch.stack([torch.arange(12) % 4] * 3)
+    weights = {n: torch.stack([p.detach()] * 3) for n, p in objective.named_parameters()}
+
+    def loss_of(weights, x, y):
+        return torch.func.functional_call(objective, weights, (x, y))["loss"]
+
+    gradients = torch.func.vmap(torch.func.grad(loss_of), randomness="different")(weights, xs, ys)
+    assert all(gradient.isfinite().all() for gradient in gradients.values())
+    if name in ("reconstruction", "smoothed", "one against rest"):  # nothing is drawn
+        objective.zero_grad()
+        objective(xs[1], ys[1])["loss"].backward()
+        for n, p in objective.named_parameters():
+            torch.testing.assert_close(gradients[n][1], p.grad, rtol=1e-4, atol=1e-5)
 
 
 def test_distributed_data_parallel_takes_it(model, x, tmp_path):
