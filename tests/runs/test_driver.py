@@ -1,4 +1,4 @@
-"""Recipes: a run is found again, resumed, or trained; and nothing else passes for it."""
+"""A run is found again, resumed, or trained; and it is what its recipe says."""
 
 import csv
 import hashlib
@@ -7,70 +7,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from small_runs import changes, interrupted, never, run, weights
 
-from course_utils import checkpoint, data, folders, losses, recipes, runtime, train
+from course_utils import data, losses, runtime, train
 from course_utils import runs as course_runs
+from course_utils.errors import CourseError
 from course_utils.models import Autoencoder
-from course_utils.recipes.recipe import make_optimizer, make_schedule
-from course_utils.runs.identity import key as key_of
-from course_utils.runtime import CourseError
 from course_utils.train import one_loss
-
-
-@pytest.fixture
-def recipe(digits):
-    """Return a recipe that trains in a moment: `ae` on 600 images."""
-    small = replace(digits, train=digits.train.head(600), val=digits.val.head(100),
-                    test=digits.test.head(200))  # fmt: skip
-    return replace(
-        recipes.get("ae"),
-        model_args={"widths": (16,), "output": "tanh"},
-        quick=recipes.Settings(epochs=3, batch_size=128, lr=3e-3),
-        data=lambda profile=None: small,
-    )
-
-
-def run(recipe, **options):
-    """Train or load the recipe without a progress bar."""
-    return course_runs.run(recipe, progress=False, **options)
-
-
-def never(*args, **options):
-    """Stand in for training where nothing may be trained."""
-    pytest.fail("this was trained already")
-
-
-# ------------------------------------------------------------------------------------- the registry
-
-
-def test_names_are_unique_and_known():
-    assert len(recipes.names()) == len(set(recipes.names())) == len(recipes.RECIPES)
-    assert all(recipes.get(name).name == name for name in recipes.names())
-
-
-def test_an_unknown_recipe_is_refused():
-    with pytest.raises(CourseError, match=r"recipe 'aee' is unknown; choose one of: .*ae"):
-        recipes.run("aee")
-
-
-@pytest.mark.parametrize("name", recipes.names())
-def test_every_recipe_can_take_a_step(name):
-    """Model, loss and data fit together, the settings name things that exist, a run can be told."""
-    recipe = recipes.get(name)
-    runtime.seed_everything(0)
-    model = recipe.build()
-    dataset = recipe.data(profile="quick")
-    terms = recipe.loss_fn(model, data.as_float(dataset.train.x[:4]), dataset.train.y[:4])
-    assert terms["loss"].isfinite()
-    terms["loss"].backward()
-    for settings in (recipe.quick, recipe.full):
-        optimizer = make_optimizer(model, settings)
-        optimizer.step()
-        schedule = make_schedule(optimizer, settings, 10)
-        assert (schedule is None) == (settings.schedule == "constant")
-    assert recipe.quick.epochs <= recipe.full.epochs and recipe.says
-    json.dumps(course_runs.describe(recipe, 0, "quick", dataset))
-
 
 # ----------------------------------------------------------------------------------- a finished run
 
@@ -114,11 +57,6 @@ def test_the_test_split_plays_no_part_in_training(recipe, runs):
     assert one.metrics["test_sse"] != two.metrics["test_sse"] == two.metrics["val_sse"]
 
 
-def weights(made) -> str:
-    """Return the hash of a run's file of weights: pytest would print megabytes of difference."""
-    return hashlib.sha256((made.path / "weights.safetensors").read_bytes()).hexdigest()
-
-
 def test_a_finished_run_is_loaded_and_equal(recipe, runs, monkeypatch):
     made = run(recipe)
     monkeypatch.setattr(train, "fit", never)
@@ -149,132 +87,6 @@ def test_the_run_is_what_its_recipe_says(recipe, runs):
         assert torch.equal(a, b)
 
 
-def test_run_seeds(recipe, runs, monkeypatch):
-    monkeypatch.setitem(recipes.RECIPES, "ae", recipe)
-    made = recipes.run_seeds("ae", 2, progress=False)
-    assert [r.seed for r in made] == [0, 1] and made[0].path != made[1].path
-    assert len(recipes.run_seeds("ae", progress=False)) == recipe.seeds_in() == 1
-
-
-# --------------------------------------------------------------------------- what a run is known by
-
-
-def changes(recipe):
-    """Return recipes that differ from the given one in a thing that changes the result."""
-    quick, dataset = recipe.quick, recipe.data()
-    return {
-        "lr": replace(recipe, quick=replace(quick, lr=1e-3)),
-        "epochs": replace(recipe, quick=replace(quick, epochs=4)),
-        "precision": replace(recipe, quick=replace(quick, precision="bf16")),
-        "schedule": replace(recipe, quick=replace(quick, schedule="onecycle")),
-        "width": replace(recipe, model_args={"widths": (17,), "output": "tanh"}),
-        "loss": replace(recipe, loss=losses.reconstruction),
-        "loss_args": replace(recipe, loss=losses.sparse_reconstruction, loss_args={"weight": 2.0}),
-        "its weight": replace(recipe, loss=losses.sparse_reconstruction, loss_args={"weight": 3.0}),
-        "data": replace(recipe, data=lambda profile=None: replace(dataset, sha256="0" * 64)),
-        "data name": replace(recipe, data=lambda profile=None: replace(dataset, name="other")),
-    }
-
-
-def key(recipe, seed=0) -> str:
-    """Return the hash of a run of the recipe."""
-    return key_of(course_runs.describe(recipe, seed, "quick", recipe.data()))
-
-
-def test_whatever_changes_the_result_changes_the_key(recipe):
-    keys = [key(recipe), key(recipe, seed=1), *map(key, changes(recipe).values())]
-    assert len(set(keys)) == len(keys)
-
-
-def test_what_changes_no_result_does_not(recipe):
-    same = replace(recipe, says="another sentence", full=replace(recipe.full, epochs=1),
-                   seeds=9)  # fmt: skip
-    assert key(same) == key(recipe)
-
-
-@pytest.mark.parametrize("what", ["lr", "width", "data", "loss"])
-def test_a_folder_with_another_run_is_refused(recipe, tmp_path, what):
-    run(recipe, out=tmp_path)
-    with pytest.raises(CourseError, match="other settings or data; choose another folder"):
-        run(changes(recipe)[what], out=tmp_path)
-
-
-# -------------------------------------------------------------------------------------- bad folders
-
-
-@pytest.fixture
-def finished(recipe, runs):
-    """Return a finished run's folder."""
-    return run(recipe).path
-
-
-def test_load(finished, recipe):
-    assert recipes.load(finished, recipe).metrics["test_sse"] > 0
-
-
-def test_load_finds_the_recipe_by_name(recipe, runs, monkeypatch):
-    monkeypatch.setitem(recipes.RECIPES, "ae", recipe)
-    made = recipes.run("ae", progress=False)
-    loaded = recipes.load(made.path)
-    assert loaded.recipe is recipe and loaded.metrics == made.metrics
-
-
-def test_a_folder_without_a_run(tmp_path):
-    for folder in (tmp_path, tmp_path / "gone"):
-        with pytest.raises(CourseError, match=r"holds no run \(no run.json\)"):
-            recipes.load(folder)
-    (tmp_path / "checkpoint.safetensors").touch()
-    with pytest.raises(CourseError, match="an unfinished run; finish it with --resume"):
-        recipes.load(tmp_path)
-
-
-def test_a_run_of_another_architecture(finished, recipe):
-    other = changes(recipe)["width"]
-    with pytest.raises(CourseError, match=r"weights\.safetensors holds the weights of another"):
-        recipes.load(finished, other)
-
-
-@pytest.mark.parametrize("name", ["run.json", "weights.safetensors", "history.csv"])
-@pytest.mark.parametrize("keep", [None, 0, 0.5])
-def test_a_truncated_run(finished, recipe, name, keep):
-    """A file that is gone, empty, or cut in half; whichever it is, the message names it."""
-    path = finished / name
-    content = path.read_bytes()
-    path.unlink()
-    if keep is not None:
-        path.write_bytes(content[: int(keep * len(content))])
-    with pytest.raises(CourseError, match=name.replace(".", r"\.")):
-        recipes.load(finished, recipe)
-
-
-def change_info(folder, **changed):
-    """Change entries of run.json."""
-    info = folders.read_json(folder / "run.json")
-    folders.write_json(folder / "run.json", info | changed)
-
-
-def test_a_run_from_a_newer_course(finished, recipe):
-    change_info(finished, format=checkpoint.FORMAT + 1)
-    with pytest.raises(CourseError, match="newer version of the course"):
-        recipes.load(finished, recipe)
-
-
-def test_a_run_of_an_unknown_recipe(finished):
-    change_info(finished, recipe="from the future")
-    with pytest.raises(CourseError, match="'from the future' is unknown"):
-        recipes.load(finished)
-
-
-def test_weights_that_run_json_does_not_describe(finished, recipe):
-    """A flipped bit, or another run's file of the same shape, is noticed."""
-    path = finished / "weights.safetensors"
-    content = bytearray(path.read_bytes())
-    content[-5] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(CourseError, match=r"what was written|run\.json describes"):
-        recipes.load(finished, recipe)
-
-
 def test_an_output_folder_that_cannot_be_written(recipe, tmp_path, full_disk):
     (tmp_path / "file").touch()
     with pytest.raises(CourseError, match="cannot write to"):
@@ -295,22 +107,6 @@ def test_a_disk_that_fills_during_training(recipe, tmp_path, full_disk):
 
 
 # ----------------------------------------------------------------------------------------- resuming
-
-
-def interrupted(recipe, out, after):
-    """Stop a run of the recipe by Ctrl-C in the middle of the epoch behind `after` whole ones."""
-    steps = []
-
-    def loss(model, x, y):
-        if model.training:
-            steps.append(1)
-            if len(steps) == 5 * after + 3:
-                raise KeyboardInterrupt
-        return recipe.loss(model, x, y)
-
-    loss.__name__ = recipe.loss.__name__
-    with pytest.raises(train.Interrupted, match="--resume" if after else "nothing is kept"):
-        run(replace(recipe, loss=loss), out=out)
 
 
 @pytest.mark.parametrize("schedule", ["constant", "onecycle"])
