@@ -102,11 +102,16 @@ def syntax(thing) -> ast.AST | None:
         return None
 
 
-def bytecode(thing) -> str:
-    """Return what stands for the code of a thing without source: its instructions."""
+def bytecode(thing) -> list:
+    """Return what stands for the code of a thing without source: its instructions and constants."""
     functions = vars(thing).values() if isinstance(thing, type) else [thing]
-    codes = [f.__code__ for f in functions if isinstance(f, types.FunctionType)]
-    return repr([(code.co_code.hex(), code.co_names) for code in codes])
+    return [compiled(f.__code__) for f in functions if isinstance(f, types.FunctionType)]
+
+
+def compiled(code: types.CodeType) -> list:
+    """Return the instructions, names and constants of compiled code, as nested lists."""
+    constants = [compiled(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts]
+    return [code.co_code.hex(), list(code.co_names), constants]
 
 
 def namespace(thing) -> dict:
