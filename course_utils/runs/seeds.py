@@ -88,13 +88,14 @@ def estimated_seconds(one: Plan) -> float:
     The probe trains a model of its own, keeps nothing, and leaves torch's random state as it was.
     """
     settings = one.recipe.settings(one.profile)
-    steps = settings.epochs * math.ceil(len(one.dataset.train) / settings.batch_size)
-    few, more = PROBED
+    per_epoch = math.ceil(len(one.dataset.train) / settings.batch_size)
+    steps = settings.epochs * per_epoch
+    few, more = (min(count, per_epoch) for count in PROBED)
     try:
         with runtime.using_threads(1), torch.random.fork_rng(devices=[]):
             probe(one, few)  # torch loads much at its first step
             short = probe(one, few)
-            if short > CLEAR:
+            if short > CLEAR or few == more:
                 return steps * short / few
             return steps * max(0.0, probe(one, more) - short) / (more - few)
     except CourseError:  # the training itself will say it better
