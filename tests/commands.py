@@ -15,9 +15,10 @@ from course_utils import cli, data, recipes
 from course_utils.data.mnist_like import FILES, MNIST
 
 
-def course(*words):
+def course(*words, input=None):
     """Run the command in this process; return exit_code, stdout, stderr and output (both)."""
-    return CliRunner().invoke(cli.app, [str(word) for word in words], prog_name="course")
+    words = [str(word) for word in words]
+    return CliRunner().invoke(cli.app, words, prog_name="course", input=input)
 
 
 def refused(*words) -> str:

@@ -47,7 +47,7 @@ def key(recipe, seed=0) -> str:
     return key_of(course_runs.describe(recipe, seed, "quick", recipe.data()))
 
 
-def interrupted(recipe, out, after):
+def interrupted(recipe, out, after, **options):
     """Stop a run of the recipe by Ctrl-C in the middle of the epoch behind `after` whole ones."""
     steps = []
 
@@ -60,4 +60,4 @@ def interrupted(recipe, out, after):
 
     loss.__name__ = recipe.loss.__name__
     with pytest.raises(train.Interrupted, match="--resume" if after else "nothing is kept"):
-        run(replace(recipe, loss=loss), out=out)
+        run(replace(recipe, loss=loss), out=out, **options)

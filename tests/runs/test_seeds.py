@@ -41,7 +41,7 @@ def test_a_seed_that_is_none_is_refused_before_anything_is_written(runs, seed):
     assert not runs.exists()
 
 
-# ------------------------------------------------------------------------------- what is worth while
+# ------------------------------------------------------------------------------ what is worth while
 
 
 def sleepy(seconds):
