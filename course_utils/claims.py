@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 
-from course_utils import console, provenance, runtime
+from course_utils import console, folders, provenance, runtime
 from course_utils.errors import CourseError
 
 NUMBER = r"-?\d+(?:\.\d+)?(?:e-?\d+)?"
@@ -150,14 +150,42 @@ def _claim(entry: dict, chapter: str) -> Claim:
 
 
 def records(where: Path | None = None) -> dict[str, dict]:
-    """Return what was recorded, by claim id."""
+    """Return what was recorded, by claim id.
+
+    Raises CourseError for a file that cannot be read, and for a record that is no longer what was
+    measured: it has a hash of its own, beside those from before there were any.
+    """
     found: dict[str, dict] = {}
     for path in sorted((where or folder()).glob("*.json")):
-        try:
-            found |= json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise CourseError(f"{path} is no readable record ({error})") from None
+        found |= read_records(path)
     return found
+
+
+def read_records(path: Path) -> dict[str, dict]:
+    """Return the records of one file, as `records` does."""
+    try:
+        known = dict(json.loads(folders.read_text(path)))
+        seals = {id: record.pop("seal", None) for id, record in known.items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise CourseError(f"{path} is no readable record ({error})") from None
+    for id, found in seals.items():
+        if found is not None and found != seal(id, known[id]):
+            raise CourseError(
+                f"the record of {id} in {path} is not what was measured: it was changed by hand, "
+                "or damaged; restore the file, or record the chapter again"
+            )
+    return known
+
+
+def as_json(found: dict[str, dict]) -> str:
+    """Return the content of a file of records, each with its hash."""
+    sealed = {id: record | {"seal": seal(id, record)} for id, record in found.items()}
+    return json.dumps(sealed, indent=1, ensure_ascii=False) + "\n"
+
+
+def seal(id: str, record: dict) -> str:
+    """Return a short hash of a record and of the claim that it belongs to."""
+    return folders.seal({"id": id, **record})[:16]
 
 
 def judge(id: str, value: float, spread: float | None = None, n: int | None = None) -> None:
@@ -225,7 +253,7 @@ def record(claim: Claim, value: float, spread, n, where: Path) -> None:
             f"({stale[0].stale}); nothing is recorded from it: delete it and train again"
         )
     path = where / f"{claim.chapter}.json"
-    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    known = read_records(path) if path.exists() else {}
     known[claim.id] = {
         "value": float(f"{value:.6g}"),
         "spread": None if spread is None else float(f"{float(spread):.3g}"),
@@ -236,7 +264,7 @@ def record(claim: Claim, value: float, spread, n, where: Path) -> None:
         "date": datetime.date.today().isoformat(),
     }
     in_order = {id: known[id] for id in load() if id in known}
-    runtime.write_atomically(path, json.dumps(in_order, indent=1, ensure_ascii=False) + "\n")
+    folders.write_atomically(path, as_json(in_order))
 
 
 def computed_on(runs: list[provenance.RunUse]) -> dict:

@@ -521,3 +521,26 @@ def test_over_runs_is_numpys_mean_and_deviation():
         "n": 3,
     }
     assert claims.over_runs([2]) == {"value": 2.0, "spread": None, "n": 1}
+
+
+# ----------------------------------------------------------------------------------------- damage
+
+
+def test_a_record_that_was_changed_is_told_from_what_was_measured(tmp_path):
+    """Every number and word of it counts; records from before there were hashes are read."""
+    known = {"a.b": {"value": 1.25, "spread": None, "n": 3, "device": "cpu"}, "c.d": {"value": 2.0}}
+    path = tmp_path / "07.json"
+    path.write_text(claims.as_json(known), encoding="utf-8")
+    assert claims.records(tmp_path) == known
+    text = path.read_text(encoding="utf-8")
+    for old, new in (("1.25", "1.26"), ("cpu", "gpu"), ("3", "5"), ("a.b", "a.c"), ("2.0", "2.5")):
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+        with pytest.raises(CourseError, match=r"the record of .* is not what was measured"):
+            claims.records(tmp_path)
+    path.write_text(json.dumps(known), encoding="utf-8")
+    assert claims.records(tmp_path) == known
+
+
+def test_the_committed_records_are_what_was_measured():
+    for path in claims.folder().glob("*.json"):
+        assert path.read_text(encoding="utf-8") == claims.as_json(claims.read_records(path))

@@ -324,9 +324,8 @@ def read_records(judged: Path, path: Path, nb: NotebookNode) -> dict[str, str]:
     beside = rules.judged_beside(path, chapter, stated)
     old = {id: record for id, record in claims.records().items() if id in beside}
     fresh = judged / f"{chapter}.json"
-    found = old | (json.loads(fresh.read_text(encoding="utf-8")) if fresh.exists() else {})
-    in_order = {id: found[id] for id in stated if id in found}
-    return {chapter: json.dumps(in_order, indent=1, ensure_ascii=False) + "\n"}
+    found = old | (claims.read_records(fresh) if fresh.exists() else {})
+    return {chapter: claims.as_json({id: found[id] for id in stated if id in found})}
 
 
 def main(words: list[str]) -> int:

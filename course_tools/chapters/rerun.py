@@ -7,7 +7,6 @@ that the claim names is used: they are trained anew.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import random
 import re
@@ -169,7 +168,7 @@ def environment(**variables: str):
 
 def claims_in(path: Path) -> dict:
     """Return the records in a file; none where nothing was judged."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return claims.read_records(path) if path.exists() else {}
 
 
 def compare(

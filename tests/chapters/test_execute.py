@@ -197,9 +197,7 @@ def test_records_are_kept_by_claims_file(two_notebooks, tmp_path):
     (judged / "07.json").write_text('{"a.one": {"value": 7}}')
     path = tmp_path / "07_first.ipynb"
     found = execute.read_records(judged, path, nbformat.read(path, as_version=4))
-    assert {name: json.loads(text) for name, text in found.items()} == {
-        "07": {"a.one": {"value": 7}, "a.two": {"value": 2}}
-    }
+    assert found == {"07": claims.as_json({"a.one": {"value": 7}, "a.two": {"value": 2}})}
     path = tmp_path / "scoring_generators.ipynb"
     (judged / "07.json").rename(judged / "scoring.json")
     assert list(execute.read_records(judged, path, nbformat.read(path, as_version=4))) == [
