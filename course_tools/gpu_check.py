@@ -6,9 +6,9 @@
 It tries, on the device: that a training which was cut resumes to the same bits; which precision
 "auto" means and what bf16 is worth; that recipes reach on the card what they reach on the
 processor, within the spread of their seeds; what a step costs as usual and as a CUDA graph, and
-that both give the same bits; and several seeds at once by torch.func.vmap. MNIST comes from COURSE_DATA, or digits
-are drawn. A table is printed, and OUT/gpu_check.json holds it with the machine and the versions.
-The exit status is 1 where something failed.
+that both give the same bits; and several seeds at once by torch.func.vmap. MNIST comes from
+COURSE_DATA, or digits are drawn. A table is printed, and OUT/gpu_check.json holds it with the
+machine and the versions. The exit status is 1 where something failed.
 """
 
 from __future__ import annotations
