@@ -31,7 +31,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_utils import data, folders, losses, provenance, runs, runtime, train
+from course_utils import console, data, folders, losses, provenance, runs, runtime, train
 from course_utils.models import VAE, Autoencoder, ConvVAE
 from course_utils.train import gan, graphs
 
@@ -53,7 +53,7 @@ class Check:
         self.rows.append({"what": what, "value": value, "unit": unit, "ok": ok})
         mark = {True: "✓", False: "✗", None: " "}[ok]
         shown = f"{value:,.4g}" if isinstance(value, float) else str(value)
-        print(f"{mark} {what:<66} {shown:>14} {unit}", flush=True)
+        console.say(f"{mark} {what:<66} {shown:>14} {unit}")
 
     def batches(self, size: int = 128) -> data.Batches:
         """Return shuffled batches of the digits, full ones only."""

@@ -14,6 +14,7 @@ from torch import nn
 
 from course_utils import runtime
 from course_utils.data.loader import Loader, check_loader
+from course_utils.errors import CourseError
 from course_utils.losses import check_input
 from course_utils.train import graphs
 from course_utils.train.loop import run_epochs
@@ -62,6 +63,7 @@ def fit(
     checkpoint cannot be read or written.
     """
     check_loader(train, "train")
+    refuse_plateau(scheduler)
     train = Pace(train)
     step = {"step": captured(model, loss_fn, optimizer, scheduler, precision)} if graph else {}
 
@@ -124,6 +126,15 @@ def captured(model, loss_fn, optimizer, scheduler, precision: str) -> graphs.Cap
     """Return the training step as a CUDA graph."""
     graphs.refuse_schedule(scheduler)
     return graphs.Captured(step_of(model, loss_fn, optimizer, precision), optimizer)
+
+
+def refuse_plateau(scheduler) -> None:
+    """Raise CourseError for the one schedule that wants to be told a number at each step."""
+    if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+        raise CourseError(
+            "ReduceLROnPlateau waits for a validation loss, and fit steps its schedule after every "
+            "batch; choose another schedule, or step this one yourself in on_epoch"
+        )
 
 
 def check_first(loss_fn: LossFn | None, x: torch.Tensor, model: nn.Module) -> None:

@@ -157,6 +157,46 @@ def test_the_schedule_steps_after_every_batch(few):
     assert rates == pytest.approx([2e-3 / (1 + step) for step in range(10)])
 
 
+def test_a_schedule_that_waits_for_a_number_is_refused_and_works_in_on_epoch(few, digits):
+    model = new_model()
+    optimizer = adam(model)
+    plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=0)
+    options = {"epochs": 4, "optimizer": optimizer, "progress": False}
+    made, val = batches(few, 64, shuffle=True), batches(digits.val, 1000)
+    with pytest.raises(CourseError, match=r"ReduceLROnPlateau.*on_epoch"):
+        train.fit(model, losses.reconstruction, made, val, scheduler=plateau, **options)
+    train.fit(model, losses.reconstruction, made, val, **options,
+              on_epoch=lambda row: plateau.step(1.0))  # fmt: skip
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(2e-3 / 8)
+
+
+def test_layers_that_share_a_weight_train_keep_and_resume(few, tmp_path):
+    class Tied(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.down, self.up = torch.nn.Linear(784, 784), torch.nn.Linear(784, 784)
+            self.up.weight = self.down.weight
+
+        def forward(self, x):
+            return self.up(self.down(x.flatten(1)).tanh()).view_as(x), None
+
+        def pixels(self, logits):
+            return logits.sigmoid()
+
+    def tied(**options):
+        torch.manual_seed(0)
+        model = Tied()
+        train.fit(model, losses.reconstruction, batches(few, 100, seed=5, shuffle=True),
+                  optimizer=adam(model), progress=False, **options)  # fmt: skip
+        return model
+
+    path, whole = tmp_path / "checkpoint", tied(epochs=2)
+    tied(epochs=1, checkpoint=path)
+    resumed = tied(epochs=2, checkpoint=path, resume=True)
+    assert resumed.up.weight is resumed.down.weight
+    assert torch.equal(resumed.up.weight, whole.up.weight)
+
+
 def test_on_epoch_sees_each_row_as_it_comes(few):
     rows = []
     _, history = fitted(few, on_epoch=rows.append)
