@@ -28,6 +28,7 @@ from course_utils.metrics.likelihood import (
     log_likelihood,
     log_weights,
 )
+from course_utils.metrics.likeness import psnr, ssim
 from course_utils.metrics.neighbours import memorisation, nearest_neighbours
 from course_utils.metrics.prdc import precision_recall
 from course_utils.metrics.probes import (
@@ -60,10 +61,12 @@ __all__ = [
     "negative_log_likelihood",
     "pca",
     "precision_recall",
+    "psnr",
     "read",
     "reliability",
     "same_class_closeness",
     "sample_scores",
     "shared_by_rows",
     "sharpness",
+    "ssim",
 ]
