@@ -1,0 +1,126 @@
+"""What chapter 03 trains on and how: standardised pixels, blocks, few labels, layers one by one."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from sklearn.preprocessing import StandardScaler
+
+from course_utils import data, recipes, runs
+from course_utils.models import MLP
+from course_utils.recipes import dae
+
+
+def test_standardised_pixels_are_scikit_learns():
+    made = dae.standardised("quick")
+    plain = data.mnist(profile="quick")
+    scaler = StandardScaler().fit(plain.train.head(1_000).x.flatten(1).numpy() / 255)
+    expected = scaler.transform(plain.test.head(250).x.flatten(1).numpy() / 255)
+    assert np.allclose(made.test.x.flatten(1).numpy(), expected, atol=1e-3)
+    assert made.train.x.flatten(1).std(0, unbiased=False).max() == pytest.approx(1, abs=1e-3)
+    assert made.sha256 != plain.sha256
+
+
+@pytest.fixture
+def batches():
+    """Return batches of 10 of 1000 images that tell their place."""
+    x = torch.arange(1000.0).view(-1, 1, 1, 1)
+    return data.Batches(x, torch.zeros(1000, dtype=torch.int64), 10, seed=3)
+
+
+def test_blocks_are_neighbours_from_random_places(batches):
+    blocks = dae.Blocks(batches)
+    seen = [x.flatten() for x, _ in blocks]
+    assert len(seen) == len(blocks) == 100
+    assert all(len(x) == 10 and (x.diff() == 1).all() for x in seen)
+    assert len({float(x[0]) for x in seen}) > 80
+    assert max(float(x[0]) for x in seen) < 990
+
+
+def test_blocks_show_two_thirds_of_the_images(batches):
+    """1 - 1/e: that is no drawing without replacement."""
+    blocks = dae.Blocks(batches)
+    shares = [
+        torch.cat([x.flatten() for x, _ in blocks]).unique().numel() / 1000 for _ in range(40)
+    ]
+    assert np.mean(shares) == pytest.approx(1 - np.exp(-1), abs=0.015)
+
+
+def test_a_pass_of_blocks_is_the_same_again(batches):
+    blocks = dae.Blocks(batches)
+    first = blocks.starts(0)
+    assert first == blocks.starts(0) != blocks.starts(1)
+
+
+def test_labels_are_taken_away_and_images_are_not():
+    made = dae.labelled(100)("quick")
+    assert len(made.train) == 400
+    assert (made.train.y[:100] >= 0).all() and (made.train.y[100:] == -1).all()
+    assert torch.equal(made.train.x, dae.labelled(None)("quick").train.x)
+    assert (dae.labelled(None)("quick").train.y >= 0).all()
+    assert (made.test.y >= 0).all()
+
+
+@pytest.mark.parametrize("kind", ["denoising", "rbm"])
+def test_every_layer_is_a_machine_trained_on_what_lies_below(kind, monkeypatch):
+    torch.manual_seed(0)
+    x = data.as_float(data.mnist(profile="quick").train.x[:1000])
+    model = MLP((60, 40), "sigmoid")
+    trained = []
+    original = dae.train.fit
+
+    def noted(machine, loss, batches, **rest):
+        trained.append((machine, batches.x, original(machine, loss, batches, **rest)))
+
+    monkeypatch.setattr(dae.train, "fit", noted)
+    dae.pretrain(model, "sigmoid", kind, x, seed=0, epochs=20)
+    first, second = dae.layers_of(model)
+    assert torch.equal(trained[0][1], x.flatten(1))
+    assert torch.allclose(trained[1][1], first(x.flatten(1)).sigmoid().detach())
+    for layer, (machine, _, history) in zip((first, second), trained, strict=True):
+        learnt = machine.weight if kind == "rbm" else machine.encoder[1].weight
+        bias = machine.hidden_bias if kind == "rbm" else machine.encoder[1].bias
+        assert torch.equal(layer.weight, learnt) and torch.equal(layer.bias, bias)
+        assert history[-1]["train_sse"] < 0.95 * history[0]["train_sse"]
+
+
+def test_a_stack_trains_on_labelled_images_alone(monkeypatch):
+    seen = []
+    original = dae.train.fit
+
+    def noted(model, loss, batches, **rest):
+        seen.append((type(model).__name__, len(batches.y), int(batches.y.min())))
+        return original(model, loss, batches, **rest)
+
+    monkeypatch.setattr(dae.train, "fit", noted)
+    recipe = recipes.get("stack_denoising_relu_3_100")
+    run = runs.run(recipe, 0, "quick", "cpu", progress=False)
+    assert [name for name, _, _ in seen] == ["DenoisingMLP"] * 3 + ["MLP"]
+    assert [n for _, n, _ in seen] == [400] * 3 + [100]
+    assert seen[-1][2] >= 0
+    assert 0 <= run.metrics["test_accuracy"] <= 1
+
+
+def test_accuracy_leaves_out_images_without_a_label(few):
+    y = few.y.clone()
+    y[::2] = -1
+    batches = data.batches(replace(few, y=y), 4)
+
+    class Knows(torch.nn.Module):
+        """Is right about every label that there is."""
+
+        def forward(self, x):
+            place = [
+                int((few.x.float().div(255) - one).abs().flatten(1).sum(1).argmin()) for one in x
+            ]
+            return torch.nn.functional.one_hot(few.y[place], 10).float()
+
+    assert dae.accuracy(None, Knows(), batches) == {"accuracy": 1.0}
+
+
+def test_every_stack_has_its_partner_without_pretraining():
+    names = {recipe.name for recipe in dae.STACKS}
+    assert len(names) == 30
+    for name in names:
+        assert name.replace("denoising", "scratch").replace("rbm", "scratch") in names
