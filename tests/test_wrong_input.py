@@ -182,6 +182,8 @@ METRICS = {
     "features_of": of_images(lambda x: metrics.features_of(first_pixels, x)),
     "sharpness": of_images(metrics.sharpness),
     "blockiness": of_images(metrics.blockiness),
+    "psnr": of_images(lambda x: metrics.psnr(x, 1 - X)),
+    "ssim": of_images(lambda x: metrics.ssim(x, 1 - X, 3)),
     "pca": of_images(lambda x: metrics.pca(x, 2).variances),
     "read": of_images(lambda x: metrics.read(MLP_4, x)),
     "label_accuracy": of_images(lambda x: metrics.label_accuracy(MLP_4, x, Y)),
