@@ -102,6 +102,25 @@ def band(ax: Axes, histories: list[list[dict]], key: str, label: str, scale: flo
     ax.fill_between(epochs, values.amin(0), values.amax(0), color=line.get_color(), alpha=0.2, lw=0)
 
 
+def measured(named: dict[str, dict], xlabel: str, ax: Axes | None = None) -> Axes:
+    """Draw one point per entry, its name at the left, with a bar of one standard deviation.
+
+    Args:
+        named: "value" and "spread" of each entry, as `claims.over_runs` gives them; a spread of
+            None, of a single run, has no bar.
+        xlabel: what is measured, and its unit.
+    """
+    ax = ax or plt.subplots(figsize=(6.2, 0.32 * len(named) + 0.7))[1]
+    places = range(len(named))
+    values = [float(entry["value"]) for entry in named.values()]
+    bars = [float(entry.get("spread") or 0) for entry in named.values()]
+    ax.errorbar(values, places, xerr=bars, fmt="o", ms=5, capsize=3, lw=1.4)
+    ax.set_yticks(places, list(named))
+    ax.set_ylim(len(named) - 0.5, -0.5)  # the first entry on top
+    ax.set(xlabel=xlabel)
+    return ax
+
+
 def codes(z: torch.Tensor, y: torch.Tensor, ax: Axes | None = None, size: float = 28) -> Axes:
     """Scatter codes z (N, 2) or (N, 3), each point drawn as its digit y (N,), in its colour."""
     flat = z.shape[1] == 2
