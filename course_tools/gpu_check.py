@@ -28,7 +28,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from course_utils import console, data, folders, losses, provenance, runs, runtime, train
@@ -146,16 +145,6 @@ class Discriminator(nn.Module):
         return self.net(x).squeeze(1)
 
 
-def logistic_d(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
-    """The logistic loss of a discriminator."""
-    return F.softplus(-real).mean() + F.softplus(fake).mean()
-
-
-def logistic_g(fake: torch.Tensor) -> torch.Tensor:
-    """The non-saturating loss of a generator."""
-    return F.softplus(-fake).mean()
-
-
 def play_once(check: Check, epochs: int, graph=False, precision="bf16", steady=False, **options):
     """Train a new GAN on noise in the shape of faces; return networks, epochs' seconds, images."""
     width, n = (16, 128) if check.small else (192, 4096)
@@ -169,7 +158,8 @@ def play_once(check: Check, epochs: int, graph=False, precision="bf16", steady=F
                       for m in (judge, maker))  # fmt: skip
     torch.manual_seed(7)
     times = [time.perf_counter()]
-    train.fit_gan(maker, judge, average, faces, epochs=epochs, d_loss=logistic_d, g_loss=logistic_g,
+    train.fit_gan(maker, judge, average, faces, epochs=epochs, d_loss=losses.logistic_d,
+                  g_loss=losses.non_saturating_g,
                   d_optimizer=d_adam, g_optimizer=g_adam, r1=0.1, prepare=gan.signed,
                   precision=precision, graph=graph, progress=False,
                   on_epoch=lambda row: times.append(time.perf_counter()), **options)  # fmt: skip

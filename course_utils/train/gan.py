@@ -21,6 +21,7 @@ from torch import nn
 
 from course_utils import runtime
 from course_utils.data.loader import Loader, check_loader
+from course_utils.losses.adversarial import squared_slope
 from course_utils.runtime import CourseError
 from course_utils.train import graphs
 from course_utils.train.loop import run_epochs
@@ -278,17 +279,6 @@ def signed(x: torch.Tensor) -> torch.Tensor:
 def same(x: torch.Tensor) -> torch.Tensor:
     """Return x."""
     return x
-
-
-def squared_slope(logits: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """Return |d logit / d x|^2, averaged over the batch, as a scalar to be differentiated.
-
-    Args:
-        logits: (B,), one for each x, computed from x alone.
-        x: (B, ...), with `requires_grad`.
-    """
-    (slope,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
-    return slope.square().sum() / len(x)
 
 
 @contextlib.contextmanager

@@ -40,6 +40,8 @@ class CommonNoise(TorchFunctionMode):
 
     def rows(self, shape, draw):
         """Return this process's rows of what `draw` gives for the whole batch."""
+        if not shape:  # one draw for the whole batch
+            return draw(())
         own = BATCH // self.world
         axis = next(i for i, n in enumerate(shape) if n % own == 0 and n >= own and n != 1)
         each = shape[axis] // own  # rows of an image: several codes, for one
@@ -104,6 +106,11 @@ def classifier():
     return nn.Sequential(nn.Flatten(), nn.Linear(16, 9), nn.ReLU(), nn.Linear(9, CLASSES))
 
 
+def factor_reader():
+    pool = nn.AdaptiveAvgPool2d(4)
+    return nn.Sequential(pool, nn.Flatten(), nn.Linear(16, 9), nn.Tanh(), nn.Linear(9, 2 + 3))
+
+
 CASES = {  # name of the loss: (model, options), once or several times
     "reconstruction": [(ae, {})],
     "reconstruction_pm1": [(ae, {})],
@@ -125,13 +132,18 @@ CASES = {  # name of the loss: (model, options), once or several times
     "classification": [(classifier, {}), (classifier, {"shift": 1})],
     "smoothed_classification": [(classifier, {})],
     "one_against_rest": [(classifier, {})],
+    "factor_reading": [(factor_reader, {"kinds": (3,)})],  # of faces: it looks at windows
 }
 EACH = [(name, i) for name, cases in CASES.items() for i in range(len(cases))]
 
 
-def data(n=BATCH):
-    """Return images (n, 1, 4, 4) in [0, 1] and labels (n,)."""
+def data(n=BATCH, name=""):
+    """Return images (n, 1, 4, 4) in [0, 1] and labels (n,), or faces with their factors."""
     made = torch.Generator().manual_seed(3)
+    if name == "factor_reading":  # two amounts and one of three kinds
+        amounts = torch.rand(n, 2, generator=made)
+        kinds = torch.randint(3, (n, 1), generator=made)
+        return torch.rand(n, 1, 64, 64, generator=made), torch.cat([amounts, kinds], dim=1)
     return (torch.rand(n, *SHAPE, generator=made),
             torch.randint(CLASSES, (n,), generator=made))  # fmt: skip
 
@@ -143,9 +155,9 @@ def objective(name, i):
     return losses.Objective(build(), getattr(losses, name), **options)
 
 
-def steps(module, rank=0, world=1):
+def steps(module, rank=0, world=1, name=""):
     """Take three steps of SGD on this process's rows of a batch; return loss and weights."""
-    x, y = (t.chunk(world)[rank] for t in data())
+    x, y = (t.chunk(world)[rank] for t in data(name=name))
     optimizer = torch.optim.SGD(module.parameters(), 1e-3)
     found = []
     with CommonNoise(rank, world):
@@ -191,7 +203,7 @@ def member(rank, folder, work, arguments):
 
 def every_loss(rank):
     """Take the steps of every loss in this process's share."""
-    return {f"{name} {i}": steps(DistributedDataParallel(objective(name, i)), rank, WORLD)
+    return {f"{name} {i}": steps(DistributedDataParallel(objective(name, i)), rank, WORLD, name)
             for name, i in EACH}  # fmt: skip
 
 
@@ -203,7 +215,7 @@ def shared(tmp_path_factory):
 
 @pytest.mark.parametrize(("name", "i"), EACH)
 def test_two_processes_are_one(shared, name, i):
-    loss, weights = steps(objective(name, i))
+    loss, weights = steps(objective(name, i), name=name)
     parts = [result[f"{name} {i}"] for result in shared]
     assert torch.equal(parts[0][1], parts[1][1])
     torch.testing.assert_close(parts[0][1], weights, rtol=1e-5, atol=1e-6)
