@@ -28,8 +28,12 @@ FOLDER = "numbers"
 
 @dataclass(frozen=True)
 class Numbers:
-    """What is known of a run whose weights are gone; the attributes are those of a `Run`."""
+    """What is known of a run whose weights are gone; the attributes are those of a `Run`.
 
+    `path` is the folder in which the run would be kept whole.
+    """
+
+    path: Path
     recipe: Recipe
     seed: int
     profile: str
@@ -64,7 +68,7 @@ def numbers(
             made = runs.run(recipe, seed, profile, device, out=Path(room) / "run", progress=False)
         content = {"info": made.info, "history": made.history}
         folders.write_atomically(path, json.dumps(content) + "\n")
-    found = read(path, recipe, description)
+    found = read(path, folder, recipe, description)
     use(found)
     return found
 
@@ -91,11 +95,11 @@ def mean(found: Iterable[Numbers], key: str = "test_accuracy") -> float:
 
 def of_run(run: runs.Run) -> Numbers:
     """Return the numbers of a run."""
-    return Numbers(run.recipe, run.seed, run.profile, run.metrics, run.history, run.info)
+    return Numbers(run.path, run.recipe, run.seed, run.profile, run.metrics, run.history, run.info)
 
 
-def read(path: Path, recipe: Recipe, description: dict) -> Numbers:
-    """Return the numbers kept in `path`.
+def read(path: Path, folder: Path, recipe: Recipe, description: dict) -> Numbers:
+    """Return the numbers kept in `path`, of a run whose folder would be `folder`.
 
     Raises CourseError when the file is damaged or describes another run.
     """
@@ -108,7 +112,7 @@ def read(path: Path, recipe: Recipe, description: dict) -> Numbers:
         raise CourseError(f"{path} cannot be read ({error}); delete it to train again") from None
     if wrong:
         raise CourseError(f"{path} is of a run with another {wrong[0]}; delete it to train again")
-    return Numbers(recipe, info["seed"], info["profile"], metrics, history, info)
+    return Numbers(folder, recipe, info["seed"], info["profile"], metrics, history, info)
 
 
 def rows(found: dict[str, list[Numbers]], against: str | None = None) -> list[dict]:

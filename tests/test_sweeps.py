@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -75,7 +76,7 @@ def test_over_and_rows(tiny, runs):
 def test_rows_tell_mean_and_deviation(tiny):
     def of(*accuracies):
         return [
-            sweeps.Numbers(tiny, i, "full", {"test_accuracy": a}, [], {})
+            sweeps.Numbers(Path("run"), tiny, i, "full", {"test_accuracy": a}, [], {})
             for i, a in enumerate(accuracies)
         ]
 
