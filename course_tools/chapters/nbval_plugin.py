@@ -31,7 +31,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--notebook-seconds",
         type=float,
-        default=float(os.environ.get("COURSE_NOTEBOOK_SECONDS") or SECONDS),
+        default=os.environ.get("COURSE_NOTEBOOK_SECONDS") or SECONDS,  # a text is parsed likewise
         help="a notebook that takes longer fails (COURSE_NOTEBOOK_SECONDS, else %(default)s)",
     )
 
