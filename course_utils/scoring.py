@@ -44,8 +44,10 @@ def score_again(folder: Path, split: str, device: torch.device) -> Score:
     dataset = run.recipe.data(profile=run.profile)
     batches = in_order(getattr(dataset, split), device)
     now = run.recipe.score(run.recipe, run.model.to(device), batches)
-    nothing = float("nan")
-    rows = [(name, now[name], run.metrics.get(f"{split}_{name}", nothing)) for name in now]
+    then = {name.removeprefix(f"{split}_"): value for name, value in run.metrics.items()
+            if name.startswith(f"{split}_")}  # fmt: skip
+    nothing = float("nan")  # agrees with no number
+    rows = [(name, now.get(name, nothing), then.get(name, nothing)) for name in {**now, **then}]
     title = f"{run.recipe.name}, {run.profile}, seed {run.seed}: {split} of {dataset}"
     if dataset.sha256 != run.info.get("data_sha256"):
         verdict = f"other images: the run was scored on {run.info.get('data')}"

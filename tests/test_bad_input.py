@@ -77,6 +77,9 @@ def test_an_unknown_source(on_mnist, monkeypatch):
         ("train",),
         ("train", "tiny", "--seed", "-1"),
         ("train", "tiny", "--seed", "x"),
+        ("train", "tiny", "--seed", "20000000000000"),
+        ("train", "tiny", "--threads", "0"),
+        ("train", "tiny", "--threads", "many"),
         ("train", "tiny", "--sed", "1"),
         ("bench", "tiny", "--rounds", "0"),
         ("nothing",),
@@ -228,6 +231,53 @@ def unfinish(folder: Path, monkeypatch) -> None:
         patch.setattr(driver, "score", crash)
         assert course("train", "tiny", "--out", folder).exit_code == 130
     assert (folder / "checkpoint.safetensors").exists()
+
+
+# ------------------------------------------------------------------------- what belongs to others
+
+
+def test_a_folder_of_ones_own_files_is_refused_and_left_as_it_is(tiny, tmp_path):
+    (tmp_path / "m" / ".tmpnotes").mkdir(parents=True)
+    mine = [tmp_path / "m" / name for name in (".session.tmp", ".tmp-draft.md", "history.csv")]
+    for path in mine:
+        path.write_text("mine")
+    message = refused("train", "tiny", "--out", tmp_path / "m")
+    assert "belongs to no run" in message and ".session.tmp" in message and "--out" in message
+    assert all(path.read_text() == "mine" for path in mine)
+    assert len(list((tmp_path / "m").iterdir())) == 4
+
+
+def test_folders_without_permission(tiny, finished, tmp_path, monkeypatch, ordinary_user):
+    (tmp_path / "locked").mkdir(mode=0)
+    for words in (("train", "tiny", "--out"), ("evaluate",)):
+        for place in ("locked/run", "locked/a/b"):
+            with ordinary_user():
+                assert "no permission" in refused(*words, tmp_path / place)
+    finished.chmod(0)
+    with ordinary_user():
+        assert "no permission" in refused("evaluate", finished)
+        monkeypatch.setenv("COURSE_RUNS", str(tmp_path / "locked"))
+        for words in (("train", "tiny"), ("evaluate", "tiny"), ("runs",)):
+            assert "no permission" in refused(*words)
+
+
+def test_weights_that_may_not_be_read_are_not_called_damaged(finished, ordinary_user):
+    finished.chmod(0o755)
+    (finished / "weights.safetensors").chmod(0)
+    with ordinary_user():
+        message = refused("evaluate", finished)
+    assert "no permission" in message and "delete" not in message
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_a_path_of_300_characters(tiny, tmp_path, command):
+    words = ("train", "tiny", "--out") if command == "train" else ("evaluate",)
+    assert "too long" in refused(*words, tmp_path / ("x" * 300))
+
+
+def test_a_home_that_nobody_knows(tiny, monkeypatch):
+    assert "home" in refused("train", "tiny", "--out", "~nobody-like-that/run")
+    assert "home" in refused("evaluate", "~nobody-like-that/run")
 
 
 # --------------------------------------------------------------------------------- folders and disk

@@ -148,6 +148,15 @@ def test_train_prints_what_it_reached_and_where_it_is(tiny):
     assert run.path.parent == runtime.runs_dir()
 
 
+def test_train_says_how_and_takes_threads(tiny, monkeypatch):
+    assert re.search(r"^trained [\d.]+ s in float32 on cpu \(.*, 2 threads\)$",
+                     ran("train", "tiny", "--threads", "2"), re.M)  # fmt: skip
+    monkeypatch.setenv("COURSE_THREADS", "3")
+    assert ", 3 threads)" in ran("train", "tiny", "--seed", "1")
+    monkeypatch.setenv("COURSE_THREADS", "many")
+    assert "COURSE_THREADS is 'many'" in refused("train", "tiny", "--seed", "2")
+
+
 def test_train_out(tiny, tmp_path):
     ran("train", "tiny", "--out", tmp_path / "here")
     assert recipes.load(tmp_path / "here").seed == 0
@@ -184,11 +193,14 @@ def test_ctrl_c_prints_the_command_that_goes_on(tiny, tmp_path, monkeypatch):
     out = tmp_path / "a folder"
     with monkeypatch.context() as patch:
         Stop(patch, after=2)
-        result = course("train", "tiny", "--seed", "3", "--device", "cpu", "--out", out)
+        result = course(
+            "train", "tiny", "--seed", "3", "--device", "cpu", "--threads", 1, "--out", out
+        )
     assert result.exit_code == 130
     assert "2 finished epochs are kept" in result.stderr
     command = result.stderr.strip().splitlines()[-1].removeprefix("To go on:  ")
-    assert command == f"course train tiny --seed 3 --device cpu --out '{out}' --resume"
+    options = f"--seed 3 --device cpu --threads 1 --out '{out}' --resume"
+    assert command == f"course train tiny {options}"
     assert "resuming the interrupted run" in ran(
         "train", "tiny", "--seed", "3", "--device", "cpu", "--out", out, "--resume"
     )
@@ -272,6 +284,16 @@ def test_scoring_needs_every_term_to_agree(tiny):
     info["metrics"]["test_sse"] *= 1 + 2 * scoring.TOLERANCE
     folders.write_json(path, info)
     assert course("evaluate", folder).exit_code == 1
+
+
+def test_a_term_that_one_side_lacks_does_not_agree(tiny):
+    folder = Path(run_folder(ran("train", "tiny")))
+    info = folders.read_json(folder / "run.json")
+    for metrics in ({"test_more": 1.0}, {}):
+        changed = {k: v for k, v in info["metrics"].items() if metrics or k != "test_sse"}
+        folders.write_json(folder / "run.json", info | {"metrics": changed | metrics})
+        result = course("evaluate", folder)
+        assert result.exit_code == 1 and "NOT as recorded" in result.stdout
 
 
 def test_evaluate_chooses_by_profile_and_seed(tiny):

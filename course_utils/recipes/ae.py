@@ -15,9 +15,9 @@ QUICK = Settings(epochs=5, batch_size=128, lr=5e-3, schedule="onecycle")
 
 # Ours, for the small experiments: the rate rises and falls once over the run.
 ONECYCLE = Settings(epochs=20, batch_size=128, lr=3e-3, schedule="onecycle")
-# ... and for the wide networks: bf16 is twice as fast here where the processor has it.
+# ... and for the wide networks: in bf16, twice as fast, where the processor has it.
 WIDE = Settings(epochs=60, batch_size=256, lr=2e-3, optimizer="adamw", weight_decay=0.01,
-                schedule="onecycle", precision="bf16")  # fmt: skip
+                schedule="onecycle", precision="auto")  # fmt: skip
 WIDE_QUICK = replace(WIDE, epochs=1, precision="float32")
 
 

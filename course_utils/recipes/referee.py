@@ -22,7 +22,7 @@ from course_utils.recipes.recipe import Recipe, Settings
 from course_utils.runtime import CourseError
 
 FULL = Settings(epochs=15, batch_size=128, lr=4e-3, optimizer="adamw", weight_decay=0.01,
-                schedule="onecycle", precision="bf16")  # fmt: skip
+                schedule="onecycle", precision="auto")  # fmt: skip
 QUICK = replace(FULL, epochs=2, batch_size=64, precision="float32")
 
 RECIPES = [
