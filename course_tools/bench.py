@@ -123,7 +123,7 @@ class Contest:
         """Make one pass with `train.train_epoch`; return the mean loss."""
         model, optimizer, schedule = self.course
         self.batches.epoch = epoch
-        precision = self.settings.precision
+        precision = runtime.precision_on(self.device, self.settings.precision)
         return train.train_epoch(
             model, self.recipe.loss_fn, self.batches, optimizer, schedule, precision, epoch
         )["loss"]
