@@ -89,14 +89,16 @@ class ConditionalAutoencoder(Autoencoder):
         self.n_classes = n_classes
 
 
-class ConditionalVAE(VAE):
+class ConditionalVAE(nn.Module):
     """Images x (B, C, H, W) and labels y (B,) -> logits (B, C, H, W), mu (B, Z), logvar (B, Z).
 
-    A `VAE` whose networks are those of a `ConditionalAutoencoder`; arguments as there, and
-    `learn_variance` as in `VAE`.
+    It works as a `VAE` does, with y, and is none: who asks `isinstance(model, VAE)` wants to know
+    whether nobody is told. Arguments as in `ConditionalAutoencoder`.
     """
 
     conditional = True
+    encode, decode, pixels = VAE.encode, VAE.decode, VAE.pixels
+    forward, reconstruct = VAE.forward, VAE.reconstruct
 
     def __init__(
         self,
@@ -106,15 +108,13 @@ class ConditionalVAE(VAE):
         condition: str = "decoder",
         activation: str = "relu",
         image_shape: tuple[int, int, int] = (1, 28, 28),
-        learn_variance: bool = False,
     ):
+        super().__init__()
         sizes = (math.prod(image_shape), *widths, 2 * code_dim)  # mu and logvar side by side
-        encoder, decoder = labelled(sizes, code_dim, n_classes, condition, activation, image_shape)
-        super().__init__(
-            code_dim=code_dim, image_shape=image_shape, learn_variance=learn_variance,
-            encoder=encoder, decoder=decoder,
-        )  # fmt: skip
-        self.n_classes = n_classes
+        self.encoder, self.decoder = labelled(
+            sizes, code_dim, n_classes, condition, activation, image_shape
+        )
+        self.code_dim, self.n_classes, self.image_shape = code_dim, n_classes, image_shape
 
     @torch.no_grad()
     def sample(self, y: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from course_utils.models import ConditionalAutoencoder, ConditionalVAE
+from course_utils.models import VAE, ConditionalAutoencoder, ConditionalVAE
 from course_utils.models.conditional import one_hot
 from course_utils.runtime import CourseError
 
@@ -184,3 +184,9 @@ def test_bad_labels_are_refused(y, message):
     model = ConditionalVAE((8,), 2, n_classes=4)
     with pytest.raises(CourseError, match=message):
         model.sample(y)
+
+
+def test_who_is_told_labels_is_no_vae():
+    """Chapter 05 asks `isinstance(model, VAE)` for the one that nobody is told anything."""
+    assert not isinstance(ConditionalVAE(), VAE)
+    assert ConditionalVAE.conditional and not VAE.conditional
