@@ -104,9 +104,11 @@ def fit_gan(
         )
     train = Pace(train)
     game = Game(
-        generator, discriminator, average, d_loss, g_loss, d_optimizer, g_optimizer, train.device,
-        relativistic, r1, r2, min(penalty_every, len(train)), augment or same, prepare or same,
-        d_steps, half_life, precision,
+        generator=generator, discriminator=discriminator, average=average, d_loss=d_loss,
+        g_loss=g_loss, d_optimizer=d_optimizer, g_optimizer=g_optimizer, device=train.device,
+        relativistic=relativistic, r1=r1, r2=r2, penalty_every=min(penalty_every, len(train)),
+        augment=augment or same, prepare=prepare or same, d_steps=d_steps, half_life=half_life,
+        precision=precision,
     )  # fmt: skip
     if graph:
         game.d_step = graphs.Captured(game.d_step, d_optimizer)

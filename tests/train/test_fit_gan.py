@@ -213,8 +213,11 @@ def test_each_step_teaches_one_network_and_shows_as_many_fake_as_real_images():
 
 def test_the_generators_step_leaves_the_discriminators_gradient_alone():
     nets, _ = fitted(epochs=1)
-    settings = [d_loss, g_loss, adam(nets[1]), adam(nets[0]), torch.device("cpu"), False, 0, 0, 1]
-    game = gan.Game(*nets, *settings, gan.same, gan.same, 1, 1.0, "float32")
+    game = gan.Game(
+        *nets, d_loss, g_loss, adam(nets[1]), adam(nets[0]), torch.device("cpu"),
+        relativistic=False, r1=0, r2=0, penalty_every=1, augment=gan.same, prepare=gan.same,
+        d_steps=1, half_life=1.0, precision="float32",
+    )  # fmt: skip
     game.d_step(ring(64), False)
     before = [p.grad.clone() for p in nets[1].parameters()]
     game.g_step(ring(64))
