@@ -451,15 +451,21 @@ def test_a_sample_ends_with_its_minutes(measured, monkeypatch):
     from course_tools.chapters import execute, rerun
 
     result = course("claims", "--sample", "3", "--minutes", "0")
-    assert result.exit_code == 0 and "out of time: not measured are a.n" in result.stdout
-    assert measured == []
+    assert result.exit_code == 0 and measured == []
+    assert result.stdout.count("not measured in its share of 0.0 minutes") == 3
+    measure, slow = rerun.rerun, []
 
-    def out_of_time(*args, **options):
-        raise execute.OutOfTime
+    def takes_long(id, *args, **options):
+        if not slow:
+            slow.append(id)
+            raise execute.OutOfTime
+        return measure(id, *args, **options)
 
-    monkeypatch.setattr(rerun, "rerun", out_of_time)
-    result = course("claims", "--sample", "2")
-    assert result.exit_code == 0 and result.stdout.count("a.n") == 2
+    monkeypatch.setattr(rerun, "rerun", takes_long)
+    result = course("claims", "--sample", "2", "--minutes", "10")
+    said = f"{slow[0]}: not measured in its share of 5.0 minutes"
+    assert result.exit_code == 0 and said in result.stdout
+    assert len(measured) == 1 and 590 < measured[0][2] < 600  # what the first one left
 
 
 def test_what_cannot_be_sampled(stated):

@@ -83,7 +83,7 @@ def sample(n: int, minutes: float, seed: int, tolerance: float) -> Iterator[tupl
 
     Args:
         n: how many, at most.
-        minutes: in all; what is not done then is said to be left.
+        minutes: in all, shared evenly: what one leaves, the next ones have.
         seed: of the draw, so that it can be repeated.
         tolerance: as in `rerun`.
 
@@ -98,15 +98,15 @@ def sample(n: int, minutes: float, seed: int, tolerance: float) -> Iterator[tupl
     with tempfile.TemporaryDirectory() as folder:
         link_runs(runtime.runs_dir(), Path(folder), tuple(named))
         for number, id in enumerate(drawn):
-            left = end - time.monotonic()
+            share = (end - time.monotonic()) / (len(drawn) - number)
             try:
-                if left <= 0:
+                if share <= 0:
                     raise execute.OutOfTime
-                found = rerun(id, tolerance, runs=Path(folder), seconds=left)
+                found = rerun(id, tolerance, runs=Path(folder), seconds=share)
+                yield found.text, found.agrees
             except execute.OutOfTime:
-                yield f"out of time: not measured are {', '.join(drawn[number:])}", True
-                return
-            yield found.text, found.agrees
+                minutes_of_it = max(share, 0) / 60
+                yield f"{id}: not measured in its share of {minutes_of_it:.1f} minutes", True
 
 
 def draw(ids: list[str], n: int, seed: int) -> list[str]:
