@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
+from torch import nn
 
 from course_utils import data, losses
 from course_utils.data import Dataset, Split
@@ -60,6 +61,35 @@ def fit_in_stretches(recipe, settings, model, loaders: dict, **loop) -> list[dic
     return fit_one_loss(recipe, settings, model, loaders | {"train": stretches}, **loop)
 
 
+def fit_and_settle(recipe, settings, model, loaders: dict, **loop) -> list[dict]:
+    """Train like `fit_one_loss`; then `settle` the averages of batch norm."""
+    history = fit_one_loss(recipe, settings, model, loaders, **loop)
+    settle(model, loaders["train"])
+    return history
+
+
+@torch.no_grad()
+def settle(model: nn.Module, batches) -> None:
+    """Take the averages of batch norm anew, over one pass with noise and dropout switched off.
+
+    Those of the training are averages over noisy images; clean ones vary less, so that a network
+    which is tested with them scales its units wrongly. The model is left in eval mode.
+    """
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm1d)]
+    model.eval()
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # plain means over all batches
+        norm.train()
+    if norms:
+        for x, _ in batches:
+            model(x)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    model.eval()
+
+
 def shuffled_pixels(profile: str | None = None) -> Dataset:
     """Return the digits, the pixels of all images moved by the same permutation."""
     dataset = few(2_000)(profile=profile)
@@ -88,12 +118,12 @@ PLAIN = Settings(epochs=20, batch_size=256, lr=1e-2, optimizer="adamw", weight_d
 CONV = Settings(epochs=6, batch_size=128, lr=4e-3, optimizer="adamw", weight_decay=0.01,
                 schedule="onecycle")  # fmt: skip
 
-# The best plain ones: tuned on held-out training images.
-MINUTE = Settings(epochs=22, batch_size=512, lr=3e-3, optimizer="adamw", weight_decay=0.01,
+# The best plain ones: tuned on 10,000 training and validation images that were held out.
+MINUTE = Settings(epochs=26, batch_size=512, lr=4e-3, optimizer="adamw", weight_decay=0.1,
                   schedule="onecycle", precision="auto")  # fmt: skip
 BEST_QUICK = replace(MINUTE, epochs=2, batch_size=100, precision="float32")
 LARGE_QUICK = replace(BEST_QUICK, epochs=1)
-BEST_ARGS = {"widths": (512, 512, 256), "activation": "gelu", "batch_norm": True, "noise": 0.5}
+BEST_ARGS = {"widths": (400, 400, 400), "activation": "gelu", "batch_norm": True, "noise": 0.3}
 
 
 def _source(name: str, says: str, full: Settings = SOURCE, quick: Settings = SOURCE_QUICK, **rest):
@@ -106,7 +136,7 @@ def _best(name: str, says: str, full: Settings, model_args: dict, **rest) -> Rec
     """Return a recipe for a perceptron with noise on the pixels and softened labels."""
     return Recipe(name, says, MLP, BEST_ARGS | model_args, losses.smoothed_classification, full,
                   rest.pop("quick", BEST_QUICK), rest.pop("loss_args", {"smoothing": 0.1}),
-                  rest.pop("data", few(2_000)), **rest)  # fmt: skip
+                  rest.pop("data", few(2_000)), fit=fit_and_settle, **rest)  # fmt: skip
 
 
 RECIPES = [
@@ -124,15 +154,15 @@ RECIPES = [
     Recipe("mlp_conv", "the referee's architecture with dropout, six passes, images where they lie",
            Classifier, {"dropout": 0.25}, losses.classification, CONV, replace(CONV, epochs=1), {},
            few(500), seeds=3),
-    _best("mlp_minute", "784-512-512-256-10 with noise on the pixels: a minute on two cores",
+    _best("mlp_minute", "784-400-400-400-10 with noise on the pixels: a minute on two cores",
           MINUTE, {}, seeds=5),
     _best("mlp_minute_no_noise", "the recipe `mlp_minute` without noise", MINUTE, {"noise": 0.0}),
     _best("mlp_minute_hard_labels", "the recipe `mlp_minute` with labels as they are", MINUTE, {},
           loss_args={"smoothing": 0.0}),
     _best("mlp_five_minutes", "the same kind, wider and longer: five minutes on two cores",
-          replace(MINUTE, epochs=36), {"widths": (1024, 1024, 512)}, seeds=5,
+          replace(MINUTE, epochs=70), {"widths": (600, 600, 600), "noise": 0.35}, seeds=5,
           quick=LARGE_QUICK, data=few(400)),
     _best("mlp_far", "the same kind at any cost",
-          replace(MINUTE, epochs=60), {"widths": (2048, 2048, 1024)}, seeds=5,
+          replace(MINUTE, epochs=120), {"widths": (1000, 1000, 1000), "noise": 0.35}, seeds=5,
           quick=LARGE_QUICK, data=few(400)),
 ]  # fmt: skip

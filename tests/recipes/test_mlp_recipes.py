@@ -7,7 +7,8 @@ import torch
 
 from course_utils import data, recipes
 from course_utils.errors import CourseError
-from course_utils.recipes.mlp import Stretches, fit_in_stretches, shuffled_pixels
+from course_utils.models import MLP
+from course_utils.recipes.mlp import Stretches, fit_in_stretches, settle, shuffled_pixels
 
 
 @pytest.fixture
@@ -106,3 +107,35 @@ def test_pixels_are_shuffled_alike_everywhere(digits):
 def test_shuffled_twice_is_shuffled_the_same_way():
     first, second = shuffled_pixels("quick"), shuffled_pixels("quick")
     assert first.test.x.equal(second.test.x) and first.sha256 == second.sha256
+
+
+def test_settled_averages_are_those_of_clean_images(few):
+    """The oracle: means and variances of the first layer, computed on all images at once."""
+    torch.manual_seed(0)
+    model = MLP((6, 5), "gelu", batch_norm=True, noise=3.0, dropout=0.5).train()
+    model(data.as_float(few.x))  # averages that nobody wants
+    settle(model, data.batches(few, 100))
+    linear, norm = model.body[2], model.body[3]
+    z = linear(data.as_float(few.x).flatten(1)).detach()
+    assert torch.allclose(norm.running_mean, z.mean(0), atol=1e-4)
+    each = torch.stack([part.var(0) for part in z.split(100)]).mean(0)  # torch averages batches'
+    assert torch.allclose(norm.running_var, each, rtol=1e-3)
+    assert not any(module.training for module in model.modules()) and norm.momentum == 0.1
+
+
+def test_nothing_to_settle_without_batch_norm(few):
+    model = MLP((6,), noise=0.3)
+    before = {name: p.clone() for name, p in model.state_dict().items()}
+    settle(model, None)
+    assert all(p.equal(before[name]) for name, p in model.state_dict().items())
+
+
+def test_the_best_recipes_are_settled(few):
+    """After `fit` the running means are those of images without noise."""
+    recipe = recipes.get("mlp_minute").variant(model_args={"widths": (6,), "noise": 2.0})
+    torch.manual_seed(0)
+    model = recipe.build()
+    loaders = {"train": data.batches(few, 100, shuffle=True), "val": None}
+    recipe.fit(recipe, recipe.quick, model, loaders, progress=False)
+    z = model.body[2](data.as_float(few.x).flatten(1)).detach()
+    assert torch.allclose(model.body[3].running_mean, z.mean(0), atol=1e-4)
