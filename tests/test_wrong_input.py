@@ -133,6 +133,7 @@ MLP_4 = lively(models.MLP((8,), n_classes=4, image_shape=SHAPE))
 RBM_4 = lively(models.RBM(5, image_shape=SHAPE))
 DENOISING, CONV_VAE = models.DenoisingMLP((8,)), models.ConvVAE()
 ZEROS, CODES = torch.zeros(N, *SHAPE), OTHERS.float()
+FACTORS = torch.stack([OTHERS[:, 0], OTHERS[:, 1], Y % 2], 1).float()  # two amounts and a kind
 PROBABILITIES = torch.softmax(OTHERS, 1)
 
 
@@ -170,6 +171,8 @@ LOSSES = {
     "classification": trained_with(losses.classification, MLP_4),
     "smoothed_classification": trained_with(losses.smoothed_classification, MLP_4),
     "one_against_rest": trained_with(losses.one_against_rest, MLP_4),
+    "factor_reading": row(lambda x: losses.factor_reading(
+        MLP_4, x, FACTORS[: len(labels(x))], kinds=(2,))["loss"], X, {"float32"}),
     "denoising": trained_with(losses.denoising, AE_4),
     "sparse_denoising": trained_with(losses.sparse_denoising, AE_4),
     "contrastive_divergence": trained_with(losses.contrastive_divergence, RBM_4),
@@ -234,7 +237,11 @@ OTHERS_OF_THE_PACKAGE = {
     "slant": row(derived.slant, X, FLOATS | {"bytes", "0 to 255"}),
 }
 TABLE = LOSSES | METRICS | MODELS | OTHERS_OF_THE_PACKAGE
-ELSEWHERE = {  # public, and not a function of images, features, codes or probabilities
+OF_LOGITS = {  # what a discriminator gives: a NaN there is a game that diverged, as `fit_gan` says
+    "logistic_d", "saturating_g", "non_saturating_g", "hinge_d", "hinge_g", "relativistic_d",
+    "relativistic_g", "squared_slope",
+}  # fmt: skip
+ELSEWHERE = OF_LOGITS | {  # public, and no function of images, features, codes or probabilities
     "check_input",
     "wanted_by",
     "wants",  # tests/losses/test_loss_inputs.py
