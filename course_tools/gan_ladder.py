@@ -504,6 +504,10 @@ def run(rungs: list[Rung], args) -> list[Player]:
         players.append(player)
         print(f"{rung.name} ready at {time.perf_counter() - started:.1f} s", flush=True)
     play(players, args, started, None)
+    waited = time.perf_counter()
+    while args.referees and time.perf_counter() < waited + 20 and not (
+        args.referees / "face_referee_2.safetensors").exists():  # fmt: skip
+        time.sleep(0.5)
     try:
         judge = Judge(args.referees, held, train)
     except Exception as error:  # scores can be had later, from the weights
@@ -551,42 +555,50 @@ LOOKS = (5_000, 20_000, 50_000, 100_000, 200_000, 300_000, 500_000, 750_000, 1_0
 
 
 def finish(players: list[Player], args, started: float, judge) -> None:
-    """Score every player and write records, sheets and weights to the folder."""
+    """Write sheets, weights and histories of all players, then score them, the first ones first."""
+    args.out.mkdir(parents=True, exist_ok=True)
+    records = {p.rung.name: kept(p, args, started) for p in players}
+    write_records(records, args.out)
+    print(f"sheets and weights at {time.perf_counter() - started:.1f} s", flush=True)
+    for p in players if judge is not None else []:
+        compared = p.rung.name in ("dcgan", "augmented", "relativistic")
+        record = records[p.rung.name]
+        for which in ("average", "last") if compared else ("average",):
+            record[which] = judge.scores(p.samples(len(judge.held), which))
+        write_records(records, args.out)
+        print(p.rung.name, p.seen, record["seconds"], record["average"], record.get("last"),
+              flush=True)  # fmt: skip
+    print(f"done at {time.perf_counter() - started:.1f} s", flush=True)
+
+
+def kept(p: Player, args, started: float) -> dict:
+    """Write a player's sheets and, where asked for, its weights; return its record."""
     from safetensors.torch import save_file
 
-    out = args.out
-    out.mkdir(parents=True, exist_ok=True)
-    records = {}
-    for p in players:
-        name = p.rung.name
-        p.look(started, None)
-        record = {"says": p.rung.says, "images": p.seen, "seconds": round(p.seconds, 1),
-                  "steps": p.steps, "graph": bool(p.graphs), "history": p.history,
-                  "parameters": sum(q.numel() for q in p.g.parameters())}  # fmt: skip
-        compared = p.rung.name in ("dcgan", "augmented", "relativistic")
-        for which in ("average", "last") if compared else ("average",):
-            many = p.samples(2500 if judge is None else len(judge.held), which)
-            if judge is not None:
-                record[which] = judge.scores(many)
-            sheet(p.samples(64, which), out / f"{name}-{which}.jpg")
-        sheet(torch.cat(p.strips), out / f"{name}-strips.jpg")
+    name, out = p.rung.name, args.out
+    p.look(started, None)
+    record = {"says": p.rung.says, "images": p.seen, "seconds": round(p.seconds, 1),
+              "steps": p.steps, "graph": bool(p.graphs), "history": p.history,
+              "parameters": sum(q.numel() for q in p.g.parameters())}  # fmt: skip
+    sheet(p.samples(64), out / f"{name}-average.jpg")
+    sheet(p.samples(64, "last")[:32], out / f"{name}-last.jpg", quality=80)
+    sheet(torch.cat(p.strips), out / f"{name}-strips.jpg", quality=80)
+    if p.rung.kind != "gan":
+        sheet(reconstructions(p), out / f"{name}-recon.jpg")
+        record["reconstruction"] = p.recon_error
+    if name in args.keep:
+        state = p.average.state_dict()
         if p.rung.kind != "gan":
-            recon = reconstructions(p)
-            sheet(recon, out / f"{name}-recon.jpg")
-            record["reconstruction"] = p.recon_error
-        records[name] = record
-        print(name, record["images"], record["seconds"], record.get("average"), record.get("last"),
-              flush=True)  # fmt: skip
-        if name in args.keep:
-            kept = p.average.state_dict() if p.rung.kind == "gan" else dict(
-                p.average.state_dict(), **{f"whole.{k}": v for k, v in p.whole.state_dict().items()
-                                           if not k.startswith("decoder")})  # fmt: skip
-            half = {
-                k: v.half().cpu().contiguous() for k, v in kept.items() if v.is_floating_point()
-            }
-            save_file(half, out / f"{name}.safetensors")
-        (out / "records.json").write_text(json.dumps(about() | {"rungs": records}, indent=1))
-    print(f"done at {time.perf_counter() - started:.1f} s", flush=True)
+            state |= {f"whole.{k}": v for k, v in p.whole.state_dict().items()
+                      if not k.startswith("decoder")}  # fmt: skip
+        half = {k: v.half().cpu().contiguous() for k, v in state.items() if v.is_floating_point()}
+        save_file(half, out / f"{name}.safetensors")
+    return record
+
+
+def write_records(records: dict, out: Path) -> None:
+    """Write all records to the folder."""
+    (out / "records.json").write_text(json.dumps(about() | {"rungs": records}, indent=1))
 
 
 @torch.no_grad()
@@ -600,13 +612,13 @@ def reconstructions(p: Player) -> torch.Tensor:
     return torch.cat([bytes_of(x[:8]), bytes_of(recon[:8])])
 
 
-def sheet(x: torch.Tensor, path: Path) -> None:
+def sheet(x: torch.Tensor, path: Path, quality: int = 92) -> None:
     """Write images (N, 3, 64, 64) uint8 as a sheet of eight columns."""
     from PIL import Image
 
     x = x[: len(x) // 8 * 8].cpu()
     rows = x.reshape(-1, 8, 3, 64, 64).permute(0, 3, 1, 4, 2).reshape(-1, 512, 3)
-    Image.fromarray(rows.numpy()).save(path, quality=93, subsampling=0)
+    Image.fromarray(rows.numpy()).save(path, quality=quality, subsampling=0)
 
 
 def about() -> dict:
