@@ -7,11 +7,11 @@ import torch.nn.functional as F
 
 from course_utils.losses.inputs import UNIT, wants
 
-SMALLEST = 44  # pixels a side of the window that is shown enlarged in training
-
 
 @wants(UNIT)
-def factor_reading(model, x: torch.Tensor, y: torch.Tensor, *, kinds: tuple = ()) -> dict:
+def factor_reading(
+    model, x: torch.Tensor, y: torch.Tensor, *, kinds: tuple = (), smallest: int | None = None
+) -> dict:
     """Squared error of the amounts, cross-entropy of the kinds, and how many kinds are right.
 
     Amounts are compared in units of their standard deviation where they are drawn evenly from an
@@ -19,13 +19,14 @@ def factor_reading(model, x: torch.Tensor, y: torch.Tensor, *, kinds: tuple = ()
 
     Args:
         model: model(x) -> (B, A + sum of kinds), the amounts first.
-        x, y: images (B, C, H, W) and factors (B, A + number of kinds), the amounts first.
+        x, y: images (B, C, H, W) and factors (B, A + number of kinds), the amounts first; (B,) for
+            a single one.
         kinds: how many kinds each of the last factors knows.
-
-    In training a random window of the images is enlarged to the whole: a referee must not depend on
-    how near the faces are.
+        smallest: in training, enlarge a random window of at least so many pixels a side to the
+            whole: a referee must not depend on how near the faces are.
     """
-    x = zoomed(x) if model.training else x
+    x = zoomed(x, smallest) if smallest and model.training else x
+    y = y[:, None] if y.ndim == 1 else y
     said = model(x).float()
     n = y.shape[1] - len(kinds)
     amounts = (said[:, :n] - y[:, :n]).square().mean(0) * 3  # the variance on [-1, 1] is 1/3
@@ -42,9 +43,9 @@ def factor_reading(model, x: torch.Tensor, y: torch.Tensor, *, kinds: tuple = ()
     }
 
 
-def zoomed(x: torch.Tensor) -> torch.Tensor:
+def zoomed(x: torch.Tensor, smallest: int) -> torch.Tensor:
     """Return a window of the images, the same for all of them, enlarged to their size."""
-    side = int(torch.randint(SMALLEST, x.shape[2] + 1, ()))
+    side = int(torch.randint(smallest, x.shape[2] + 1, ()))
     top, left = (int(torch.randint(0, n - side + 1, ())) for n in x.shape[2:])
     window = x[:, :, top : top + side, left : left + side]
     size = tuple(x.shape[2:])

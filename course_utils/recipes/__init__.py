@@ -6,7 +6,7 @@ run = recipes.run("ae", seed=3)     # loads, resumes or trains: see `course_util
 
 from __future__ import annotations
 
-from course_utils.recipes import ae, conv, cvae, dae, face_referee, mlp, referee, vae
+from course_utils.recipes import ae, conv, cvae, dae, face_referee, gan, mlp, referee, vae
 from course_utils.recipes.recipe import Recipe, Settings
 from course_utils.runtime import CourseError
 
@@ -22,6 +22,7 @@ RECIPES: dict[str, Recipe] = {
         *cvae.RECIPES,
         *mlp.RECIPES,
         *referee.RECIPES,
+        *gan.RECIPES,
         *face_referee.RECIPES,
     ]
 }

@@ -39,15 +39,16 @@ def with_factors(source: str | None = None, profile: str | None = None) -> Datas
 
 FULL = Settings(epochs=7, batch_size=64, lr=4e-3, optimizer="adamw", weight_decay=0.01,
                 schedule="onecycle", precision="bf16", channels_last=True)  # fmt: skip
+READ = {"kinds": KINDS, "smallest": 44}
 QUICK = replace(FULL, epochs=1, precision="float32")
 
 RECIPES = [
     Recipe("face_referee", "reads the factors of drawn faces: 64 features",
-           FactorNet, {}, losses.factor_reading, FULL, QUICK, {"kinds": KINDS}, with_factors),
+           FactorNet, {}, losses.factor_reading, FULL, QUICK, READ, with_factors),
     Recipe("face_referee_2", "another one, for a second opinion: 5 x 5 kernels, GELU, 80 features",
            FactorNet, {"channels": (16, 32, 64, 96), "feature_dim": 80, "kernel_size": 5,
                        "activation": "gelu"},
-           losses.factor_reading, FULL, QUICK, {"kinds": KINDS}, with_factors),
+           losses.factor_reading, FULL, QUICK, READ, with_factors),
 ]  # fmt: skip
 
 SHA256: dict[str, str] = {}  # of the files that are kept
