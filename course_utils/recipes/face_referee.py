@@ -38,7 +38,7 @@ def with_factors(source: str | None = None, profile: str | None = None) -> Datas
 
 
 FULL = Settings(epochs=7, batch_size=64, lr=4e-3, optimizer="adamw", weight_decay=0.01,
-                schedule="onecycle", precision="bf16", channels_last=True)  # fmt: skip
+                schedule="onecycle", precision="auto", channels_last=True)  # fmt: skip
 READ = {"kinds": KINDS, "smallest": 44}
 QUICK = replace(FULL, epochs=1, precision="float32")
 

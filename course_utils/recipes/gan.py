@@ -48,7 +48,7 @@ def score_pair(recipe: Recipe, model: nn.Module, batches) -> dict[str, float]:
     return {"real_score": float(real.mean()), "fake_score": float(fake.mean())}
 
 
-FULL = Settings(epochs=60, batch_size=256, lr=1e-3, optimizer_args={"betas": (0.5, 0.99)})
+FULL = Settings(epochs=30, batch_size=256, lr=1e-3, optimizer_args={"betas": (0.5, 0.99)})
 QUICK = replace(FULL, epochs=10)
 
 
@@ -61,7 +61,7 @@ def _plane(name: str, says: str, data=plane.spots, seeds: int = 1, **game) -> Re
 CURED = {"game": "non-saturating", "r1": 0.5, "penalty_every": 1}
 RECIPES = [
     _plane("gan_ring", "a GAN on a ring in the plane", plane.ring, **CURED),
-    _plane("gan_spots", "a GAN on eight spots, with R1", seeds=5, **CURED),
-    _plane("gan_collapsed", "the same without R1, the generator far ahead", seeds=5,
+    _plane("gan_spots", "a GAN on eight spots, with R1", seeds=3, **CURED),
+    _plane("gan_collapsed", "the same without R1, the generator far ahead", seeds=3,
            game="non-saturating", d_lr=0.1),
 ]  # fmt: skip

@@ -1,0 +1,91 @@
+"""What was trained on a graphics card for chapter 06, and is part of the package.
+
+    generator = load_face_generator()          # the averaged generator of the last rung
+    records = ladder_records()                 # scores and histories of all rungs
+    samples = ladder_samples("dcgan")          # pictures that a rung made
+
+A ladder of GANs on 10,794 photographs takes minutes of a large graphics card and days of a
+processor. `course_tools/gan_ladder.py` trained it; what it measured is kept as it came.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import json
+from pathlib import Path
+
+import torch
+
+from course_utils import checkpoint, folders, provenance
+from course_utils.errors import CourseError
+from course_utils.models.gan import Generator, ResidualGenerator
+from course_utils.recipes.referee import ASSETS
+
+SHA256: dict[str, str] = {}  # of the files that are kept
+
+
+def asset(name: str) -> Path:
+    """Return the path of a file of the package; CourseError where it is not the right one."""
+    path = ASSETS / name
+    if hashlib.sha256(folders.read_bytes(path)).hexdigest() != SHA256[name]:
+        raise CourseError(f"{path} is not that of this course; restore it with git checkout")
+    return path
+
+
+@functools.cache
+def load_face_generator(name: str = "face_generator") -> torch.nn.Module:
+    """Return a generator in eval mode: codes z (B, 128) -> faces (B, 3, 64, 64) in [-1, 1].
+
+    Args:
+        name: "face_generator", the last rung; or "face_generator_bn", one with batch norm.
+
+    The same object is returned at each call. Raises CourseError for another name or file.
+    """
+    if f"{name}.safetensors" not in SHA256:
+        raise CourseError(f"generator {name!r} is unknown: face_generator or face_generator_bn")
+    path = asset(f"{name}.safetensors")
+    tensors, info = checkpoint.load(path)
+    kinds = {"ResidualGenerator": ResidualGenerator, "Generator": Generator}
+    model = kinds[info["model"]](**info["model_args"])
+    own = model.state_dict()
+    whole = {k: tensors[k].to(t.dtype) if k in tensors else t for k, t in own.items()}
+    checkpoint.load_weights(model, whole, path)  # a count of batches is not kept
+    return model.requires_grad_(False).eval()
+
+
+@functools.cache
+def ladder_records() -> dict[str, dict]:
+    """Return what was measured of each rung, by name, and tell the claims where it was trained.
+
+    A record holds "images" (real ones seen), "seconds", "history" (rows through the training) and
+    "average", the scores of its averaged generator against held-out people: FD on both referees,
+    precision, recall and sharpness.
+    """
+    kept = json.loads(folders.read_text(asset("face_ladder.json")))
+    for name, record in kept["rungs"].items():
+        provenance.use_run(f"gan_{name}", record["seed"], record["device"], record["versions"])
+    return kept["rungs"]
+
+
+def ladder_samples(name: str, which: str = "samples") -> torch.Tensor:
+    """Return pictures of a rung (N, 3, 64, 64) uint8.
+
+    Args:
+        name: of the rung.
+        which: "samples", of 16 codes that are the same for all; "time", eight of them at each
+            look during the training; "repeated", held-out faces above what a coder makes of them.
+
+    Raises CourseError where there are none.
+    """
+    import numpy as np
+    from PIL import Image
+
+    tensors, _ = checkpoint.load(asset("face_ladder.safetensors"))
+    if f"{name}/{which}" not in tensors:
+        raise CourseError(f"there are no {which} of {name!r}: {', '.join(sorted(tensors))}")
+    packed = tensors[f"{name}/{which}"].numpy().tobytes()
+    sheet = np.array(Image.open(io.BytesIO(packed)).convert("RGB"))
+    tiles = torch.from_numpy(sheet).view(-1, 64, 8, 64, 3)  # rows of eight
+    return tiles.permute(0, 2, 4, 1, 3).reshape(-1, 3, 64, 64)
