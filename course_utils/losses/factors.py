@@ -10,7 +10,7 @@ from course_utils.losses.inputs import UNIT, wants
 
 @wants(UNIT)
 def factor_reading(
-    model, x: torch.Tensor, y: torch.Tensor, *, kinds: tuple = (), smallest: int | None = None
+    model, x: torch.Tensor, y: torch.Tensor, *, kinds: tuple, smallest: int | None = None
 ) -> dict:
     """Squared error of the amounts, cross-entropy of the kinds, and how many kinds are right.
 

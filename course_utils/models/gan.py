@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from course_utils.models.plane_gan import Pair
+
 # --------------------------------------------------------------------- as the source has them (003)
 
 
@@ -64,19 +66,26 @@ class Generator(nn.Module):
         code_dim: numbers in a code (Z).
         width: channels at 32x32; twice as many at each halving of the side. 64 in the source.
         norm: "batch", or "none" for no normalisation.
+        refined: end in width / 2 channels at 64x64 and a 3x3 convolution, where the source ends in
+            a transposed convolution, whose overlaps show as a chessboard.
     """
 
-    def __init__(self, code_dim: int = 128, width: int = 64, norm: str = "batch"):
+    def __init__(
+        self, code_dim: int = 128, width: int = 64, norm: str = "batch", refined: bool = False
+    ):
         super().__init__()
         self.code_dim = code_dim
-        widths = (code_dim, 8 * width, 4 * width, 2 * width, width)
+        widths = [code_dim, 8 * width, 4 * width, 2 * width, width]
+        widths += [width // 2] if refined else []
         layers: list[nn.Module] = []
         for i, (n_in, n_out) in enumerate(pairwise(widths)):
-            step = (1, 0) if i == 0 else (2, 1)  # 1 -> 4 -> 8 -> 16 -> 32
+            step = (1, 0) if i == 0 else (2, 1)  # 1 -> 4 -> 8 -> 16 -> 32, refined 64
             layers += [nn.ConvTranspose2d(n_in, n_out, 4, *step, bias=norm == "none"),
                        nn.BatchNorm2d(n_out) if norm == "batch" else nn.Identity(),
                        nn.LeakyReLU(0.2)]  # fmt: skip
-        layers += [nn.ConvTranspose2d(width, 3, 4, 2, 1), nn.Tanh()]  # 64
+        to_pixels = (nn.Conv2d(width // 2, 3, 3, padding=1) if refined
+                     else nn.ConvTranspose2d(width, 3, 4, 2, 1))  # fmt: skip
+        layers += [to_pixels, nn.Tanh()]  # 64
         self.layers = nn.Sequential(*layers)
         initialise(self, as_dcgan=norm == "batch")
 
@@ -218,3 +227,17 @@ class ResidualDiscriminator(nn.Module):
         for change, block in zip(self.changes, self.blocks[1:], strict=True):
             x = block(F.avg_pool2d(change(x), 2))
         return self.last(F.leaky_relu(x, 0.2)).flatten()
+
+
+class FaceGAN(Pair):
+    """The corrected pair of networks on faces, and the generator's average.
+
+    Args:
+        width: of both.
+        d_norm: normalisation of the discriminator, as in `Discriminator`.
+    """
+
+    def __init__(self, width: int = 32, d_norm: str = "batch"):
+        super().__init__(
+            Generator, Discriminator, {"width": width}, {"width": width, "norm": d_norm}
+        )

@@ -51,7 +51,10 @@ RECIPES = [
            losses.factor_reading, FULL, QUICK, READ, with_factors),
 ]  # fmt: skip
 
-SHA256: dict[str, str] = {}  # of the files that are kept
+SHA256 = {  # of the files that are kept, with 16 bits to a weight
+    "face_referee": "01d2b82af1bf7da834d9809ebf7f91266df8c9db2f954c26be08777be02578ca",
+    "face_referee_2": "708a6110e5f25c7cf82f71929b40732006452c0fc8f551c84ef2d79d1983fe6b",
+}
 
 
 @functools.lru_cache(maxsize=4)

@@ -8,9 +8,12 @@ import torch
 from torch import nn
 
 from course_utils import losses, train
-from course_utils.data import plane
+from course_utils.data import faces, plane
+from course_utils.data.augment import CHANGES, diff_augment
+from course_utils.models.gan import FaceGAN
 from course_utils.models.plane_gan import PlaneGAN
 from course_utils.recipes.recipe import Recipe, Settings, make_optimizer
+from course_utils.train.gan import signed
 
 GAMES = {  # name: (discriminator's loss, generator's loss)
     "saturating": (losses.logistic_d, losses.saturating_g),
@@ -24,10 +27,15 @@ def fit_pair(recipe: Recipe, settings: Settings, model: nn.Module, loaders: dict
     """Train the two networks of a `Pair`; what `Recipe.fit` is for a GAN.
 
     Of `loss_args`, "game" names the losses (a key of GAMES), "d_lr" is the factor of the
-    discriminator's learning rate; all others go to `train.fit_gan`.
+    discriminator's learning rate, "augment" names changes of images (`data.augment`), and "signed"
+    takes pixels to [-1, 1]; all others go to `train.fit_gan`.
     """
     options = dict(recipe.loss_args)
     game, d_lr = options.pop("game"), options.pop("d_lr", 1.0)
+    if options.get("augment"):
+        options["augment"] = diff_augment(options["augment"])
+    if options.pop("signed", False):
+        options["prepare"] = signed
     d_loss, g_loss = GAMES[game]
     return train.fit_gan(
         model.generator, model.discriminator, model.average, loaders["train"], loaders["val"],
@@ -42,9 +50,10 @@ def fit_pair(recipe: Recipe, settings: Settings, model: nn.Module, loaders: dict
 def score_pair(recipe: Recipe, model: nn.Module, batches) -> dict[str, float]:
     """Return the mean logits of a split beside that of as many samples of the average."""
     device = next(model.parameters()).device
-    real = torch.cat([model.discriminator(x) for x, _ in batches])
+    prepare = signed if recipe.loss_args.get("signed") else lambda x: x
+    real = torch.cat([model.discriminator(prepare(x)) for x, _ in batches])
     z = torch.randn(len(real), model.average.code_dim, generator=torch.Generator().manual_seed(0))
-    fake = model.discriminator(model.average(z.to(device)))
+    fake = torch.cat([model.discriminator(model.average(c)) for c in z.to(device).split(500)])
     return {"real_score": float(real.mean()), "fake_score": float(fake.mean())}
 
 
@@ -58,10 +67,31 @@ def _plane(name: str, says: str, data=plane.spots, seeds: int = 1, **game) -> Re
                   score_pair)  # fmt: skip
 
 
+# The rungs of the ladder on faces. A processor takes hours for one; `course_tools.gan_ladder`
+# trains them side by side on a graphics card, on pictures drawn with repetition.
+FACES_FULL = Settings(epochs=100, batch_size=64, lr=2e-4, optimizer_args={"betas": (0.0, 0.99)},
+                      precision="auto", channels_last=True)  # fmt: skip
+DCGAN_FULL = replace(FACES_FULL, optimizer_args={"betas": (0.5, 0.999)})
+R1 = {"game": "non-saturating", "signed": True, "d_lr": 2.0, "r1": 0.1}
+AUGMENTED = R1 | {"augment": tuple(CHANGES)}
+BOTH = AUGMENTED | {"game": "relativistic", "r2": 0.1}
+
+
+def _faces(name: str, says: str, norm: str, game: dict, full: Settings = FACES_FULL) -> Recipe:
+    """Return a recipe on faces."""
+    return Recipe(name, says, FaceGAN, {"width": 32, "d_norm": norm}, None, full,
+                  replace(full, epochs=1), game, faces, fit=fit_pair, score=score_pair)  # fmt: skip
+
+
 CURED = {"game": "non-saturating", "r1": 0.5, "penalty_every": 1}
 RECIPES = [
     _plane("gan_ring", "a GAN on a ring in the plane", plane.ring, **CURED),
     _plane("gan_spots", "a GAN on eight spots, with R1", seeds=3, **CURED),
     _plane("gan_collapsed", "the same without R1, the generator far ahead", seeds=3,
            game="non-saturating", d_lr=0.1),
+    _faces("gan_dcgan", "the corrected DCGAN on faces", "batch",
+           {"game": "non-saturating", "signed": True}, DCGAN_FULL),
+    _faces("gan_r1", "R1 in the place of batch norm in the discriminator", "none", R1),
+    _faces("gan_augmented", "the same with DiffAugment and flips", "none", AUGMENTED),
+    _faces("gan_relativistic", "the same with a relativistic loss, R1 and R2", "none", BOTH),
 ]  # fmt: skip
