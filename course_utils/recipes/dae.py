@@ -202,7 +202,7 @@ SOURCE = Settings(epochs=20, batch_size=128, lr=1e-3)
 CYCLE = replace(SOURCE, epochs=60, schedule="onecycle")
 QUICK = Settings(epochs=2, batch_size=128, lr=1e-3)
 CLEAN = Settings(epochs=20, batch_size=256, lr=3e-3, optimizer="adamw", weight_decay=0.01,
-                 schedule="onecycle", precision="bf16")  # fmt: skip
+                 schedule="onecycle", precision="auto")  # fmt: skip
 CLEAN_QUICK = replace(CLEAN, epochs=1, precision="float32")
 HIDDEN = Settings(epochs=20, batch_size=256, lr=1e-3, schedule="onecycle")
 HIDDEN_QUICK = replace(HIDDEN, epochs=1)
