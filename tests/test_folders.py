@@ -298,3 +298,13 @@ def test_records_without_a_seal_are_read_and_what_is_none_is_told(tmp_path):
         path.write_text(content, encoding="utf-8")
         with pytest.raises(CourseError, match="is damaged: it is no JSON object"):
             folders.read_json(path)
+
+
+def test_what_was_read_does_not_change_with_the_file(tmp_path):
+    """As it would if the file were mapped into memory, where cutting it short kills the reader."""
+    path, x = tmp_path / "file", torch.arange(1000)
+    folders.write_sealed(path, {"x": x})
+    tensors, _ = folders.read_sealed(path)
+    path.write_bytes(bytes(path.stat().st_size))
+    assert torch.equal(tensors["x"], x)
+    tensors["x"][0] = 5  # and it can be written to
