@@ -59,10 +59,10 @@ def numbers(
     profile = runtime.profile(profile)
     description = runs.describe(recipe, seed, profile, recipe.data(profile=profile))
     folder = home(description)
-    if (folder / "run.json").exists():
+    if folders.exists(folder / "run.json"):
         return of_run(runs.run(recipe, seed, profile, device))
     path = folders.runs_dir() / FOLDER / f"{folder.name}.json"
-    if not path.exists():
+    if not folders.exists(path):
         folders.make_folder(path.parent)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as room:
             made = runs.run(recipe, seed, profile, device, out=Path(room) / "run", progress=False)

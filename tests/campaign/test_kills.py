@@ -14,6 +14,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -48,51 +49,77 @@ def test_the_kills_are_a_hundred():
     assert sum(KILLS.values()) == 100
 
 
-def forked(job: Callable[[], None]):
-    """Start a job in a fork of this process, where torch is loaded already; return the process.
+class Forked:
+    """A job in a fork of this process, where torch is loaded already.
 
     tqdm's lock is shared with every fork: one that is killed while it holds the lock would stop
     all that come after it, so each takes a lock of its own.
     """
 
-    def quietly():
+    def __init__(self, job: Callable[[], object]):
+        self.process = multiprocessing.get_context("fork").Process(target=self.quietly, args=(job,))
+        self.process.start()
+
+    @staticmethod
+    def quietly(job: Callable[[], object]) -> None:
         tqdm.set_lock(threading.RLock())
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 1)  # not for this job alone: a program that it becomes inherits it
-        os.dup2(nowhere, 2)
-        job()
+        with open(os.devnull, "w", encoding="utf-8") as nowhere:
+            sys.stdout = sys.stderr = nowhere
+            job()
 
-    process = multiprocessing.get_context("fork").Process(target=quietly)
-    process.start()
-    return process
+    def end(self, seconds: float | None = None) -> int | None:
+        """Wait for the end, some seconds at most; return the exit status, None before the end."""
+        self.process.join(seconds)
+        return self.process.exitcode
+
+    def kill(self) -> None:
+        self.process.kill()
 
 
-def finished(job: Callable[[], None]) -> float:
-    """Let a forked job end; return the seconds that it took."""
+class Spawned:
+    """Code in a Python of its own."""
+
+    def __init__(self, code: str, *arguments: object):
+        command = [sys.executable, "-c", code, *map(str, arguments)]
+        env = {**os.environ, "PYTHONPATH": str(ROOT)}
+        out = subprocess.DEVNULL
+        self.process = subprocess.Popen(command, stdout=out, stderr=out, env=env)
+
+    def end(self, seconds: float | None = None) -> int | None:
+        """Wait for the end, some seconds at most; return the exit status, None before the end."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def kill(self) -> None:
+        self.process.kill()
+
+
+def finished(start: Callable) -> float:
+    """Let a job end; return the seconds that it took."""
     began = time.monotonic()
-    process = forked(job)
-    process.join()
-    assert process.exitcode == 0, "the work could not be finished"
+    assert start().end() == 0, "the work could not be finished"
     return time.monotonic() - began
 
 
-def killed(job: Callable[[], None], after: float) -> bool:
+def killed(start: Callable, after: float) -> bool:
     """Start a job and kill it after some seconds; return whether it was still at work."""
-    process = forked(job)
-    process.join(after)
-    process.kill()
-    process.join()
-    return process.exitcode == -signal.SIGKILL
+    job = start()
+    job.end(after)
+    job.kill()
+    return job.end() == -signal.SIGKILL
 
 
 def campaign(
-    kind: str, job: Callable[[], None], anew: Callable[[], None], look: Callable[[], object]
+    kind: str, start: Callable, anew: Callable[[], object], look: Callable[[], object]
 ) -> str:
     """Kill a job KILLS[kind] times, look at what is there after each, let the last one finish.
 
     Args:
         kind: of the job.
-        job: the work; a call of it goes on with what an earlier one left, or begins again.
+        start: begins the work in a process; it goes on with what an earlier one left, or begins
+            again.
         anew: takes away what the job made, so that there is work again.
         look: reads what is there as the next command would; fails where that is wrong.
 
@@ -100,15 +127,15 @@ def campaign(
     """
     rng = random.Random(f"{SEED} {kind}")
     anew()
-    usual = finished(job)
+    usual = finished(start)
     look()
     at_work = 0
     for _ in range(KILLS[kind]):
         if rng.random() < 0.5:  # else the next call meets what the last one left
             anew()
-        at_work += killed(job, rng.uniform(0, 1.1 * usual))
+        at_work += killed(start, rng.uniform(0, 1.1 * usual))
         look()
-    finished(job)
+    finished(start)
     look()
     return f"{kind}: {KILLS[kind]} kills, {at_work} of them at work ({usual:.2f} s)"
 
@@ -173,14 +200,14 @@ def test_fetching(tmp_path, monkeypatch, tell):
         for name in FILES:  # whole and right, or not there
             assert MNIST.file(root, name) is None or MNIST.content(root, name)
 
-    tell(campaign("fetching", lambda: MNIST.fetch(root), anew, look))
+    tell(campaign("fetching", lambda: Forked(lambda: MNIST.fetch(root)), anew, look))
     assert MNIST.verify(root)
     assert len(leftovers(root)) == 2  # the user's own
 
 
 def test_drawing(tmp_path, monkeypatch, tell):
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path))
-    expected = drawn.digits(1500, seed=7)
+    expected, draw = drawn.digits(1500, seed=7), lambda: cache.drawn_images("digits", 1500, 7)
     kept = tmp_path / "drawn"
     mine = Mine(kept / "own.safetensors", kept / ".own.tmp", tmp_path / "notes.txt")
 
@@ -194,7 +221,7 @@ def test_drawing(tmp_path, monkeypatch, tell):
             tensors, _ = folders.read_sealed(path)
             assert torch.equal(tensors["x"], expected[0]) and torch.equal(tensors["y"], expected[1])
 
-    tell(campaign("drawing", lambda: cache.drawn_images("digits", 1500, 7), anew, look))
+    tell(campaign("drawing", lambda: Forked(draw), anew, look))
     assert len(list(kept.glob("digits-*.safetensors"))) == 1
     assert len(leftovers(tmp_path)) == 1
 
@@ -212,7 +239,7 @@ def test_training(tmp_path, tell):
     train = functools.partial(
         runs.run, small, 1, profile="quick", progress=False, device="cpu", resume=True
     )
-    finished(lambda: train(out=tmp_path / "undisturbed"))
+    finished(lambda: Forked(lambda: train(out=tmp_path / "undisturbed")))
     mine = Mine(tmp_path / "runs" / "notes.txt", tmp_path / "runs" / ".draft.tmp")
 
     def anew():
@@ -230,7 +257,7 @@ def test_training(tmp_path, tell):
     def same(name):
         assert (out / name).read_bytes() == (tmp_path / "undisturbed" / name).read_bytes()
 
-    tell(campaign("training", lambda: train(out=out), anew, look))
+    tell(campaign("training", lambda: Forked(lambda: train(out=out)), anew, look))
     same("weights.safetensors")
     same("history.csv")
     assert leftovers(out) == []
@@ -241,19 +268,6 @@ EXECUTE = (
     "execute.refuse_unjudged = lambda *args: None\n"
     "execute.execute(['01'], 'quick', folder=Path(sys.argv[1]))\n"
 )
-
-
-def script(code: str, *arguments) -> Callable[[], None]:
-    """Return a job that runs code in a Python of its own, which gets the kill itself."""
-
-    def job():
-        os.execve(
-            sys.executable,
-            [sys.executable, "-c", code, *map(str, arguments)],
-            {**os.environ, "PYTHONPATH": str(ROOT)},
-        )
-
-    return job
 
 
 def test_executing(tmp_path, tell):
@@ -272,12 +286,13 @@ def test_executing(tmp_path, tell):
         outputs = [bool(cell.outputs) for cell in nbformat.read(path, as_version=4).cells]
         assert len(outputs) == 8 and len(set(outputs)) == 1
 
-    tell(campaign("executing", script(EXECUTE, tmp_path), anew, look))
+    tell(campaign("executing", lambda: Spawned(EXECUTE, tmp_path), anew, look))
     assert nbformat.read(path, as_version=4).cells[3].outputs[0]["data"]["text/plain"] == "6"
 
 
 BUILD = (
     "import sys; from pathlib import Path; from course_tools.site import build\n"
+    "build.pages.faults = lambda site: []  # of pages that are not the book's\n"
     "build.build(Path(sys.argv[1]), if_stale=True)\n"
 )
 
@@ -288,7 +303,8 @@ def small_book(folder: Path) -> None:
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, folder / name)
-    shutil.copytree(ROOT / "course_utils", folder / "course_utils")
+    for name in ("course_utils", "course_tools"):
+        shutil.copytree(ROOT / name, folder / name)
     (folder / "notebooks").mkdir()
     for page in (folder / "book").glob("*.md"):
         page.unlink()
@@ -298,12 +314,11 @@ def small_book(folder: Path) -> None:
     (folder / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
 
 
-def test_building(tmp_path, monkeypatch, tell):
+def test_building(tmp_path, tell):
     """A site that is called fresh is whole."""
     root = tmp_path / "clone"
     root.mkdir()
     small_book(root)
-    monkeypatch.setattr(build.pages, "faults", lambda site: [])
     site = root / "_build" / "html"
     mine = Mine(root / "_build" / "notes.txt", root / "book" / ".draft.tmp")
 
@@ -317,5 +332,5 @@ def test_building(tmp_path, monkeypatch, tell):
                 page = (site / "book" / f"{name}.html").read_text(encoding="utf-8")
                 assert f"A page: {name}" in page and page.rstrip().endswith("</html>")
 
-    tell(campaign("building", script(BUILD, root), anew, look))
+    tell(campaign("building", lambda: Spawned(BUILD, root), anew, look))
     assert build.is_fresh(root)
