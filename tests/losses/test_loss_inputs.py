@@ -136,7 +136,7 @@ def test_a_loss_that_declares_its_pixels_looks_in_every_call(x):
 
 
 @pytest.mark.parametrize("nll", [losses.bernoulli_nll, losses.nll_of_each])
-@pytest.mark.parametrize("case", set(WRONG_PIXELS) - {"divided twice"})
+@pytest.mark.parametrize("case", sorted(WRONG_PIXELS.keys() - {"divided twice"}))
 def test_a_bernoulli_likelihood_refuses_what_is_no_probability(nll, case, x):
     """So no objective of pixels can fall below zero."""
     with pytest.raises(CourseError):
