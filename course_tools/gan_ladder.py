@@ -529,8 +529,9 @@ def run(rungs: list[Rung], args) -> list[Player]:
         print("no judge:", error)
         judge = None
     if judge is not None:
-        floor = judge.scores(train[: len(held)])
-        print("training faces against held-out people:", floor, flush=True)
+        order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))
+        args.floor = judge.scores(train[order[: len(held)].to(device)])
+        print("training faces against held-out people:", args.floor, flush=True)
     finish(players, args, started, judge)
     return players
 
@@ -574,14 +575,17 @@ def finish(players: list[Player], args, started: float, judge) -> None:
     """Write sheets, weights and histories of all players, then score them, the first ones first."""
     args.out.mkdir(parents=True, exist_ok=True)
     records = {p.rung.name: kept(p, args, started) for p in players}
-    write_records(records, args.out)
+    write_records(records, args)
     print(f"sheets and weights at {time.perf_counter() - started:.1f} s", flush=True)
     for p in players if judge is not None else []:
         compared = p.rung.name in ("dcgan", "augmented", "final")
         record = records[p.rung.name]
         for which in ("average", "last") if compared else ("average",):
             record[which] = judge.scores(p.samples(len(judge.held), which))
-        write_records(records, args.out)
+        if p.rung.kind != "gan":
+            record["repeated"] = judge.scores(p.repeated)
+            record["fitted"] = judge.scores(p.fitted)
+        write_records(records, args)
         print(p.rung.name, p.seen, record["seconds"], record["average"], record.get("last"),
               flush=True)  # fmt: skip
     print(f"done at {time.perf_counter() - started:.1f} s", flush=True)
@@ -612,20 +616,38 @@ def kept(p: Player, args, started: float) -> dict:
     return record
 
 
-def write_records(records: dict, out: Path) -> None:
+def write_records(records: dict, args) -> None:
     """Write all records to the folder."""
-    (out / "records.json").write_text(json.dumps(about() | {"rungs": records}, indent=1))
+    found = about() | {"floor": getattr(args, "floor", None), "rungs": records}
+    (args.out / "records.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
 
 
 @torch.no_grad()
 def reconstructions(p: Player) -> torch.Tensor:
-    """Return eight held-out faces above what the coder makes of them, as uint8."""
+    """Return eight held-out faces above what the coder makes of them, as uint8.
+
+    Keeps what it makes of all of them, and of codes from the normal distribution that fits the
+    codes of the training faces.
+    """
     p.whole.eval()
-    x = p.held[:1000].float() / 127.5 - 1
-    recon = torch.cat([p.g(p.whole.encode(part)[0]).float() for part in x.split(250)])
+    coded = [p.whole.encode(as_signed(x))[0] for x in p.held.split(250)]
+    p.repeated = torch.cat([bytes_of(p.g(z)) for z in coded])
+    difference = (p.repeated.float() - p.held.float()) / 255
+    p.recon_error = float(difference.square().sum((1, 2, 3)).mean())
+    z = torch.cat([p.whole.encode(as_signed(x))[0] for x in p.train[:8000].split(250)]).cpu()
+    normal = torch.distributions.MultivariateNormal(
+        z.mean(0), z.T.cov() + 1e-4 * torch.eye(z.shape[1])
+    )
+    torch.manual_seed(0)
+    drawn = normal.sample((len(p.held),)).to(p.device)
+    p.fitted = torch.cat([bytes_of(p.g(part)) for part in drawn.split(250)])
     p.whole.train()
-    p.recon_error = float(((recon - x) / 2).square().sum((1, 2, 3)).mean())
-    return torch.cat([bytes_of(x[:8]), bytes_of(recon[:8])])
+    return torch.cat([p.held[:8], p.repeated[:8], p.fitted[:8]])
+
+
+def as_signed(x: torch.Tensor) -> torch.Tensor:
+    """Turn uint8 images into floats in [-1, 1]."""
+    return x.float() / 127.5 - 1
 
 
 def sheet(x: torch.Tensor, path: Path, quality: int = 92) -> None:

@@ -23,7 +23,12 @@ from course_utils.errors import CourseError
 from course_utils.models.gan import Generator, ResidualGenerator
 from course_utils.recipes.referee import ASSETS
 
-SHA256: dict[str, str] = {}  # of the files that are kept
+SHA256 = {  # of the files that are kept
+    "face_ladder.json": "8618ee6a67d91c173eb17be997bc20874f545e367e3a3ff63817615d7ba15d16",
+    "face_ladder.safetensors": "80c3c6d147e9d40aa72475e715485826595cde448e4792734bcd18f251629007",
+    "face_generator.safetensors": "6ca2af741888908999b85e7e6888742fcc11b71e28f3995c3aa96dd7ae362d2b",
+    "face_generator_bn.safetensors": "a19736f569a0a094793e15f9eadc0954676b95688f52d94608312da0ecc298eb",
+}
 
 
 def asset(name: str) -> Path:
@@ -55,6 +60,11 @@ def load_face_generator(name: str = "face_generator") -> torch.nn.Module:
     return model.requires_grad_(False).eval()
 
 
+def ladder_floor() -> dict:
+    """Return the scores of training faces against held-out people: what no sample can better."""
+    return json.loads(folders.read_text(asset("face_ladder.json")))["floor"]
+
+
 @functools.cache
 def ladder_records() -> dict[str, dict]:
     """Return what was measured of each rung, by name, and tell the claims where it was trained.
@@ -75,7 +85,7 @@ def ladder_samples(name: str, which: str = "samples") -> torch.Tensor:
     Args:
         name: of the rung.
         which: "samples", of 16 codes that are the same for all; "time", eight of them at each
-            look during the training; "repeated", held-out faces above what a coder makes of them.
+            look during the training; "repeated", what a coder makes of eight held-out faces.
 
     Raises CourseError where there are none.
     """
