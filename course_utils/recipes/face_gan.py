@@ -26,8 +26,8 @@ from course_utils.recipes.referee import ASSETS
 SHA256 = {  # of the files that are kept
     "face_ladder.json": "8618ee6a67d91c173eb17be997bc20874f545e367e3a3ff63817615d7ba15d16",
     "face_ladder.safetensors": "80c3c6d147e9d40aa72475e715485826595cde448e4792734bcd18f251629007",
-    "face_generator.safetensors": "6ca2af741888908999b85e7e6888742fcc11b71e28f3995c3aa96dd7ae362d2b",
-    "face_generator_bn.safetensors": "a19736f569a0a094793e15f9eadc0954676b95688f52d94608312da0ecc298eb",
+    "face_generator.safetensors": "6ca2af741888908999b85e7e6888742fcc11b71e28f3995c3aa96dd7ae362d2b",  # noqa: E501
+    "face_generator_bn.safetensors": "a19736f569a0a094793e15f9eadc0954676b95688f52d94608312da0ecc298eb",  # noqa: E501
 }
 
 
