@@ -27,6 +27,10 @@ from course_utils.train import Diverged, Interrupted
 from course_utils.train.loop import hidden
 
 PATIENCE = 60.0  # seconds that a worker has to stop by itself
+COMMAND = (  # not -m, which would have this module twice: the package imports it
+    *(sys.executable, "-c"),
+    "import sys; from course_utils.runs.workers import main; sys.exit(main())",
+)
 TOLD = 20  # last lines of a worker that died, for the message
 
 # ------------------------------------------------------------------------------------- the parent
@@ -76,7 +80,7 @@ class Crew:
         """Start the worker of a run."""
         order = json.dumps(one.description | {"resume": resume})
         worker = subprocess.Popen(
-            [sys.executable, "-m", "course_utils.runs.workers", order],
+            [*COMMAND, order],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, encoding="utf-8", errors="replace", env=environment(),
             start_new_session=True,  # the terminal's Ctrl-C goes to the parent alone, which tells
@@ -186,5 +190,6 @@ def report(what: dict) -> None:
         print(json.dumps(what), flush=True)
 
 
-if __name__ == "__main__":
-    sys.exit(work(json.loads(sys.argv[1])))
+def main() -> int:
+    """Do what the command line orders; return the exit status."""
+    return work(json.loads(sys.argv[1]))

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 import time
 from dataclasses import replace
 
@@ -139,7 +138,7 @@ def order(recipe, **changes) -> str:
 
 def start(told: str) -> subprocess.Popen:
     """Start a worker as its parent does."""
-    command = [sys.executable, "-m", "course_utils.runs.workers", told]
+    command = [*workers.COMMAND, told]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     return subprocess.Popen(command, text=True, env=workers.environment(), **pipes)
 
@@ -149,8 +148,8 @@ def test_a_worker_stops_with_its_parent_and_keeps_its_epochs(long, runs):
     """Its standard input ends when the parent is told to stop, and when it is killed."""
     many = long.variant(epochs=10_000)
     worker = start(order(many))
-    rows = (workers.as_report(line) for line in worker.stdout)
-    assert next(row for row in rows if "epoch" in row)["epoch"] == 1
+    lines = [worker.stdout.readline() for _ in range(2)]
+    assert lines[0].startswith("Data: ") and workers.as_report(lines[1])["epoch"] == 1
     worker.stdin.close()
     worker.stdout.read()
     worker.stdout.close()
