@@ -289,7 +289,7 @@ def test(arguments):
 
 
 def test_all(arguments):
-    """run every test, on real data where there are any and on drawn data; then the mutants"""
+    """run every test, on real data where there are any and on drawn data"""
     ensure("course")
     build_if_stale()
     real = real_data()
@@ -302,11 +302,6 @@ def test_all(arguments):
         print(f"\nTests on {name} data", flush=True)
         if pytest(chosen, [*notebooks(), *arguments], env, status=True):
             failed.append(f"the tests on {name} data")
-    if run([venv_python(), "-m", "course_tools.mutants"], status=True):
-        failed.append("the mutants")
-    print("\nTests with the versions that Colab has", flush=True)
-    if colab_tests(arguments):
-        failed.append("the tests with Colab's versions")
     if failed:
         raise TaskFailed("Failed: " + ", ".join(failed))
 
