@@ -36,7 +36,9 @@ def without_encoding(tree: ast.AST) -> list[int]:
             mode = words.get("mode", call.args[place] if len(call.args) > place else None)
             binary = isinstance(mode, ast.Constant) and "b" in str(mode.value)
             owner = ast.unparse(call.func.value) if isinstance(call.func, ast.Attribute) else ""
-            found += [call.lineno] * (not binary and owner not in {"gzip", "os", "tarfile"})
+            found += [call.lineno] * (
+                not binary and owner not in {"gzip", "os", "tarfile", "Image"}
+            )
         elif name in RUNS and {"text", "universal_newlines"} & set(words):
             found.append(call.lineno)
     return found

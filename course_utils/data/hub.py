@@ -40,7 +40,10 @@ def convert(to: Path) -> None:
     limit = float(os.environ.get("COURSE_HUB_TIMEOUT", TIMEOUT))
     command = [sys.executable, "-c", CONVERT, ADDRESS, str(to)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=limit,
+            check=False,
+        )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise unreachable(f"no end after {limit:g} s; COURSE_HUB_TIMEOUT gives it more") from None
     if done.returncode:

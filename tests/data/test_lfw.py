@@ -40,7 +40,8 @@ def test_a_face_is_the_middle_of_its_photograph_as_torch_shrinks_it(few_photogra
         middle = v2.functional.center_crop(photo, [90, 90])
         expected = v2.functional.resize(middle, [64, 64], antialias=True)
         found = decoding.face(content, name)
-        assert (found.int() - expected.int()).abs().max() <= 2  # they round differently
+        difference = (found.int() - expected.int()).abs().float()
+        assert difference.max() <= 4 and difference.mean() < 0.5  # they round differently
 
 
 def test_decoding_with_one_thread_or_three_is_the_same(tmp_path, few_photographs):
