@@ -30,7 +30,7 @@ def without_encoding(tree: ast.AST) -> list[int]:
         if name in {"read_text", "write_text"} and not call.args[int(name == "write_text") :]:
             owner = ast.unparse(call.func.value)
             found += [call.lineno] * (owner != "folders")  # which reads UTF-8 itself
-        elif name == "open":
+        elif name == "open" and ast.unparse(call.func) != "Image.open":
             # pathlib's takes the mode first, the others second; archives and addresses are bytes
             place = 1 if isinstance(call.func, ast.Name) else 0
             mode = words.get("mode", call.args[place] if len(call.args) > place else None)
