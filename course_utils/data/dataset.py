@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -42,6 +44,21 @@ class Dataset:
     val: Split
     test: Split
     classes: tuple[str, ...]
+
+    def derived(self, says: str, change: Callable[[Split], Split]) -> Dataset:
+        """Return the same data set with `change` made to each split.
+
+        Args:
+            says: names the change and all that it depends on, in the new sha256.
+            change: takes a split and returns another; all splits are changed alike.
+        """
+        return replace(
+            self,
+            sha256=hashlib.sha256(f"{self.sha256} {says}".encode()).hexdigest(),
+            train=change(self.train),
+            val=change(self.val),
+            test=change(self.test),
+        )
 
     def __str__(self) -> str:
         sizes = ", ".join(f"{len(getattr(self, s)):,} {s}" for s in ("train", "val", "test"))

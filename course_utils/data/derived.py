@@ -131,11 +131,4 @@ def by_slant(source: str | None = None, profile: str | None = None) -> Dataset:
     def relabelled(split: Split) -> Split:
         return Split(split.x, torch.bucketize(slant(split.x), limits))
 
-    return replace(
-        digits,
-        train=relabelled(digits.train),
-        val=relabelled(digits.val),
-        test=relabelled(digits.test),
-        sha256=hashlib.sha256(f"{digits.sha256} by slant".encode()).hexdigest(),
-        classes=QUARTERS,
-    )
+    return replace(digits.derived("by slant", relabelled), classes=QUARTERS)

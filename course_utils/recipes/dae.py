@@ -32,13 +32,7 @@ def standardised(profile: str | None = None) -> Dataset:
         x = (split.x.flatten(1).double() / 255 - mean) / deviation
         return Split(x.float().view(split.x.shape), split.y)
 
-    return replace(
-        dataset,
-        sha256=hashlib.sha256(f"{dataset.sha256} standardised".encode()).hexdigest(),
-        train=scaled(dataset.train),
-        val=scaled(dataset.val),
-        test=scaled(dataset.test),
-    )
+    return dataset.derived("standardised", scaled)
 
 
 class Blocks:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -98,13 +97,7 @@ def shuffled_pixels(profile: str | None = None) -> Dataset:
     def moved(split: Split) -> Split:
         return Split(split.x.flatten(1)[:, order].view_as(split.x), split.y)
 
-    return replace(
-        dataset,
-        sha256=hashlib.sha256(f"{dataset.sha256} shuffled pixels 0".encode()).hexdigest(),
-        train=moved(dataset.train),
-        val=moved(dataset.val),
-        test=moved(dataset.test),
-    )
+    return dataset.derived("shuffled pixels 0", moved)
 
 
 # The source's settings; tf.train.AdagradOptimizer starts its sums of squares at 0.1, torch at 0.
