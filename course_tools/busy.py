@@ -77,9 +77,9 @@ def measure(name: str, device: str | None, rounds: int) -> dict:
         "device": run.info["device"],
         "idle_cores": round(idle, 1),
         "busy_processes": processes,
-        "alone_seconds": round(alone_seconds, 3),
+        "alone_seconds": round(alone_seconds, 6),
         "alone_threads": run.info.get("threads"),
-        "busy_seconds": round(busy_seconds, 3),
+        "busy_seconds": round(busy_seconds, 6),
         "busy_threads": busy[-1][1].info.get("threads"),
         "busy_ratio": round(busy_seconds / alone_seconds, 2),
     }

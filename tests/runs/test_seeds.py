@@ -72,7 +72,7 @@ def test_a_finished_run_tells_how_long_another_takes(recipe, runs, monkeypatch):
     plans = [seeds.plan(recipe, seed, "quick") for seed in range(2)]
     monkeypatch.setattr(seeds, "estimated_seconds", lambda one: pytest.fail("this is known"))
     assert not seeds.takes_long(plans)
-    monkeypatch.setattr(seeds, "WORTHWHILE", 0.0)
+    monkeypatch.setattr(seeds, "WORTHWHILE", -1.0)  # a tiny run may take 0.0 s
     assert seeds.takes_long(plans)
 
 
