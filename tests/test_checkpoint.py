@@ -336,6 +336,23 @@ def test_weights_of_another_architecture_are_refused(saved, other):
     assert all(torch.equal(a, b) for a, b in zip(other.parameters(), before, strict=True))
 
 
+@pytest.mark.parametrize("change", ["one more", "one less", "another shape"])
+def test_weights_that_differ_in_one_name_or_shape_are_refused(change):
+    model, _ = trained()
+    weights = {name: tensor.clone() + 1 for name, tensor in model.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    last = list(weights)[-1]
+    if change == "one more":
+        weights["unknown"] = torch.ones(1)
+    elif change == "one less":
+        del weights[last]
+    else:
+        weights[last] = weights[last][None]
+    with pytest.raises(CourseError, match="another architecture"):
+        checkpoint.load_weights(model, weights, Path("w"))
+    assert all(torch.equal(before[name], t) for name, t in model.state_dict().items())
+
+
 def test_finished_weights_are_no_training_state(tmp_path):
     model, optimizer = trained()
     checkpoint.save(tmp_path / "x", model.state_dict(), {"model": "Autoencoder"})

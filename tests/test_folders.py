@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -204,8 +205,11 @@ def test_sweep_removes_unfinished_writes_and_nothing_else(tmp_path):
 
 HOLD = (
     "import sys; from pathlib import Path; from course_utils import folders\n"
-    "with folders.lock(Path(sys.argv[1]), 'the work'):\n"
-    "    print('held', flush=True); sys.stdin.readline()\n"
+    "path = Path(sys.argv[1])\n"
+    "def note(word):\n"
+    "    with path.with_name('order').open('a', encoding='utf-8') as file: file.write(word)\n"
+    "with folders.lock(path, 'the work'):\n"
+    "    note('in '); print('held', flush=True); sys.stdin.readline(); note('out ')\n"
 )
 
 
@@ -223,11 +227,13 @@ def test_the_second_waits_says_for_what_and_goes_on(tmp_path):
         assert first.stdout.readline() == "held\n"
         with holder(path, stderr=subprocess.PIPE) as second:
             assert second.stderr.readline() == "waiting for the work: another process is at it\n"
+            time.sleep(0.3)  # who does not wait would be in by now
             assert second.poll() is None
             first.communicate("\n")
-            assert second.stdout.readline() == "held\n"  # and not before
+            assert second.stdout.readline() == "held\n"
             assert second.communicate("\n") == ("", "")
     assert first.returncode == second.returncode == 0
+    assert path.with_name("order").read_text(encoding="utf-8") == "in out in out "
 
 
 def test_the_lock_of_a_killed_process_is_free(tmp_path, capsys):
