@@ -289,7 +289,7 @@ def test(arguments):
 
 
 def test_all(arguments):
-    """run every test, on real data where there are any and on drawn data"""
+    """run every test, on real data where there are any and on drawn data; then the mutants"""
     ensure("course")
     build_if_stale()
     real = real_data()
@@ -302,6 +302,8 @@ def test_all(arguments):
         print(f"\nTests on {name} data", flush=True)
         if pytest(chosen, [*notebooks(), *arguments], env, status=True):
             failed.append(f"the tests on {name} data")
+    if run([venv_python(), "-m", "course_tools.mutants"], status=True):
+        failed.append("the mutants")
     if failed:
         raise TaskFailed("Failed: " + ", ".join(failed))
 
