@@ -304,6 +304,9 @@ def test_all(arguments):
             failed.append(f"the tests on {name} data")
     if run([venv_python(), "-m", "course_tools.mutants"], status=True):
         failed.append("the mutants")
+    print("\nTests with the versions that Colab has", flush=True)
+    if colab_tests(arguments):
+        failed.append("the tests with Colab's versions")
     if failed:
         raise TaskFailed("Failed: " + ", ".join(failed))
 
