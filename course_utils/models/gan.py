@@ -235,9 +235,14 @@ class FaceGAN(Pair):
     Args:
         width: of both.
         d_norm: normalisation of the discriminator, as in `Discriminator`.
+        d_width: of the discriminator, where it is another.
+        refined: how the generator ends, as in `Generator`.
     """
 
-    def __init__(self, width: int = 32, d_norm: str = "batch"):
+    def __init__(
+        self, width: int = 32, d_norm: str = "batch", d_width: int = 0, refined: bool = False
+    ):
         super().__init__(
-            Generator, Discriminator, {"width": width}, {"width": width, "norm": d_norm}
-        )
+            Generator, Discriminator, {"width": width, "refined": refined},
+            {"width": d_width or width, "norm": d_norm},
+        )  # fmt: skip

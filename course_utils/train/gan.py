@@ -57,6 +57,7 @@ def fit_gan(
     prepare: Images | None = None,
     d_steps: int = 1,
     half_life: float = 10_000,
+    decay: float = 0.0,
     precision: str = "float32",
     graph: bool = False,
     checkpoint: Path | None = None,
@@ -85,6 +86,7 @@ def fit_gan(
         prepare: turns x into what the generator makes; `signed` maps [0, 1] to [-1, 1].
         d_steps: batches from which the discriminator learns, to one step of the generator.
         half_life: of the average, in images; at the start it is shorter.
+        decay: both learning rates fall, in a straight line, over this last share of the epochs.
         precision: "float32", or "bf16" for autocast of the forward passes.
         graph: replay the steps as CUDA graphs, see `graphs`; both optimizers must be capturable.
         checkpoint, resume, run, on_epoch, progress: as in `loop.run_epochs`.
@@ -116,6 +118,8 @@ def fit_gan(
 
     def one_epoch(epoch: int) -> dict[str, float]:
         train.epoch = epoch
+        for optimizer in (d_optimizer, g_optimizer):
+            scale_rate(optimizer, rate_factor(epoch, epochs, decay))
         means = play(game, train, epoch)
         scores = held_out(game, val) if val is not None else {}
         return prefix(means, "train_") | prefix(scores, "val_")
@@ -271,6 +275,25 @@ def held_out(game: Game, val: Loader) -> dict[str, float]:
 
 
 # ----------------------------------------------------------------------------------- small things
+
+
+def rate_factor(epoch: int, epochs: int, decay: float) -> float:
+    """Return the learning rate of an epoch as a share of the first one.
+
+    It is 1 until the last `decay` of the epochs begins, then falls to 1 / (the rest's epochs).
+    """
+    falling = decay * epochs
+    return min(1.0, (epochs - epoch) / falling) if falling else 1.0
+
+
+def scale_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Set the learning rates to `factor` times those that the optimizer began with."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], torch.Tensor):  # captured in a graph: it must stay where it is
+            group.setdefault("initial_lr", group["lr"].clone())
+            group["lr"].copy_(group["initial_lr"] * factor)
+        else:
+            group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
 
 
 def signed(x: torch.Tensor) -> torch.Tensor:
