@@ -73,7 +73,7 @@ FACES_FULL = Settings(epochs=100, batch_size=64, lr=2e-4, optimizer_args={"betas
                       precision="auto", channels_last=True)  # fmt: skip
 DCGAN_FULL = replace(FACES_FULL, optimizer_args={"betas": (0.5, 0.999)})
 R1 = {"game": "non-saturating", "signed": True, "d_lr": 2.0, "r1": 0.1}
-GENTLE = R1 | {"augment": ("flip", "colour", "shift"), "decay": 0.3}
+GENTLE = R1 | {"augment": ("flip", "shift"), "decay": 0.35}
 AUGMENTED = R1 | {"augment": tuple(CHANGES)}
 BOTH = AUGMENTED | {"game": "relativistic", "r2": 0.1}
 
@@ -96,7 +96,7 @@ RECIPES = [
     _faces("gan_augmented", "the same with DiffAugment and flips", "none", AUGMENTED),
     Recipe("gan_faces", "R1, gentle augmentation, rates that fall: the generator to walk through",
            FaceGAN, {"width": 32, "d_norm": "none", "d_width": 48, "refined": True}, None,
-           replace(FACES_FULL, epochs=70), replace(FACES_FULL, epochs=1), GENTLE, faces,
+           replace(FACES_FULL, epochs=45), replace(FACES_FULL, epochs=1), GENTLE, faces,
            fit=fit_pair, score=score_pair),
     _faces("gan_relativistic", "the same with a relativistic loss, R1 and R2", "none", BOTH),
 ]  # fmt: skip
