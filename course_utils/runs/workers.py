@@ -1,8 +1,9 @@
-"""Processes that train one run each, started and watched by `run_seeds`.
+"""Processes that train one run after another, started and watched by `run_seeds`.
 
-A worker gets the description of its run as its argument and prints a line of JSON after each epoch.
-It stops, its finished epochs kept, when its standard input ends: because Ctrl-C stopped the parent,
-or the parent is no more.
+A worker reads descriptions of runs, one a line, and prints a line of JSON after each epoch and
+after each run. It stops, its finished epochs kept, when its standard input ends: because Ctrl-C
+stopped the parent, or the parent is no more, or nothing is left to do. To start one costs seconds,
+torch and the data set; so a few do all the runs.
 """
 
 from __future__ import annotations
@@ -69,63 +70,82 @@ def train_side_by_side(
 
 
 class Crew:
-    """The workers of a parent, by seed, and what they say."""
+    """The workers of a parent: which seed each trains, and what they say."""
 
     def __init__(self) -> None:
-        self.active: dict[int, subprocess.Popen] = {}
-        self.said: queue.Queue[tuple[int, str | None]] = queue.Queue()
-        self.last: dict[int, list[str]] = {}
+        self.active: dict[subprocess.Popen, int] = {}
+        self.idle: list[subprocess.Popen] = []
+        self.said: queue.Queue[tuple[subprocess.Popen, str | None]] = queue.Queue()
+        self.last: dict[subprocess.Popen, list[str]] = {}
 
     def start(self, one: Plan, resume: bool) -> None:
-        """Start the worker of a run."""
-        order = json.dumps(one.description | {"resume": resume})
+        """Let an idle worker train a run, or a new one where none is idle."""
+        worker = self.idle.pop() if self.idle else self.engage()
+        self.active[worker], self.last[worker] = one.seed, []
+        with contextlib.suppress(OSError):  # one that died in the meantime is told of by its end
+            worker.stdin.write(json.dumps(one.description | {"resume": resume}) + "\n")
+            worker.stdin.flush()
+
+    def engage(self) -> subprocess.Popen:
+        """Start a worker."""
         worker = subprocess.Popen(
-            [*COMMAND, order],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, encoding="utf-8", errors="replace", env=environment(),
             start_new_session=True,  # the terminal's Ctrl-C goes to the parent alone, which tells
         )  # fmt: skip
-        self.active[one.seed], self.last[one.seed] = worker, []
-        threading.Thread(target=self.listen, args=(one.seed, worker), daemon=True).start()
+        threading.Thread(target=self.listen, args=(worker,), daemon=True).start()
+        return worker
 
-    def listen(self, seed: int, worker: subprocess.Popen) -> None:
+    def listen(self, worker: subprocess.Popen) -> None:
         """Pass on what a worker prints, line by line, and None at its end."""
         for line in worker.stdout:
-            self.said.put((seed, line))
-        self.said.put((seed, None))
+            self.said.put((worker, line))
+        self.said.put((worker, None))
 
     def next_row(self) -> tuple[int, dict | None]:
-        """Wait for a worker's next epoch; return its seed and row, None for the row at its end.
+        """Wait for the next epoch of a run; return its seed and row, None for the row at its end.
 
         Raises the CourseError that a worker reports, or one that shows why it died.
         """
         while True:
-            seed, line = self.said.get()
+            worker, line = self.said.get()
             if line is None:
-                worker = self.active.pop(seed)
-                release(worker)
-                if worker.wait() != 0:
-                    raise CourseError(
-                        f"the process of seed {seed} ended with status {worker.returncode}; it "
-                        "said last:\n" + "".join(self.last[seed])
-                    )
-                return seed, None
-            report = as_report(line)
+                self.mourn(worker)
+                continue
+            if worker not in self.active:  # a last word of an idle one
+                continue
+            seed, report = self.active[worker], as_report(line)
             if "error" in report:
                 kind = Diverged if report["kind"] == "Diverged" else CourseError
                 raise kind(f"seed {seed}: {report['error']}")
+            if "finished" in report:
+                self.idle.append(worker)
+                return self.active.pop(worker), None
             if "epoch" in report:
                 return seed, report
-            self.last[seed] = [*self.last[seed], line][-TOLD:]
+            self.last[worker] = [*self.last[worker], line][-TOLD:]
             if line.startswith("waiting for "):
                 print(line, end="", file=sys.stderr, flush=True)
 
+    def mourn(self, worker: subprocess.Popen) -> None:
+        """Forget a worker that ended; raise CourseError when it was in the midst of a run."""
+        release(worker)
+        status = worker.wait()
+        if worker in self.idle:
+            self.idle.remove(worker)
+        if worker in self.active:
+            raise CourseError(
+                f"the process of seed {self.active.pop(worker)} ended with status {status}; it "
+                "said last:\n" + "".join(self.last[worker])
+            )
+
     def dismiss(self) -> None:
         """Stop all workers, and wait until they have."""
-        for worker in self.active.values():
+        crew = [*self.active, *self.idle]
+        for worker in crew:
             with contextlib.suppress(OSError):
                 worker.stdin.close()
-        for worker in self.active.values():
+        for worker in crew:
             try:
                 worker.wait(PATIENCE)
             except subprocess.TimeoutExpired:
@@ -133,6 +153,7 @@ class Crew:
                 worker.wait()
             release(worker)
         self.active.clear()
+        self.idle.clear()
 
 
 def release(worker: subprocess.Popen) -> None:
@@ -161,26 +182,44 @@ def environment() -> dict[str, str]:
 # ------------------------------------------------------------------------------------- the worker
 
 
-def stop_with_the_parent() -> None:
-    """Interrupt this process, as Ctrl-C does, when its standard input ends."""
-    while os.read(0, 1):
-        pass
-    _thread.interrupt_main()
+class Orders:
+    """The lines of standard input, read as they come; None at its end."""
+
+    def __init__(self) -> None:
+        self.lines: queue.Queue[bytes | None] = queue.Queue()
+        self.busy = False
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self) -> None:
+        """Wait for lines. At the end interrupt a training, as Ctrl-C does."""
+        # Unbuffered: a buffer would be locked by this thread when the process wants to end.
+        with open(0, "rb", buffering=0, closefd=False) as orders:
+            for line in orders:
+                self.lines.put(line)
+        self.lines.put(None)
+        if self.busy:
+            _thread.interrupt_main()
+
+    def __iter__(self):
+        while (line := self.lines.get()) is not None:
+            self.busy = True
+            yield json.loads(line)
+            self.busy = False
 
 
 def work(order: dict) -> int:
     """Train the run that is described; return the exit status."""
-    threading.Thread(target=stop_with_the_parent, daemon=True).start()
     try:
         run(
             recipe_of(order), order["seed"], order["profile"], "cpu", resume=order["resume"],
             progress=False, threads=1, on_epoch=report,
         )  # fmt: skip
-    except (Interrupted, KeyboardInterrupt):
+    except Interrupted:
         return 130
     except CourseError as error:
         report({"error": str(error), "kind": type(error).__name__})
         return 2
+    report({"finished": order["seed"]})
     return 0
 
 
@@ -191,5 +230,10 @@ def report(what: dict) -> None:
 
 
 def main() -> int:
-    """Do what the command line orders; return the exit status."""
-    return work(json.loads(sys.argv[1]))
+    """Train the runs that standard input names; return the exit status."""
+    with contextlib.suppress(KeyboardInterrupt):
+        for order in Orders():
+            if status := work(order):
+                return status
+        return 0
+    return 130

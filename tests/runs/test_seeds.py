@@ -111,18 +111,19 @@ def long(runs, monkeypatch):
 
 
 def test_side_by_side_gives_the_bytes_of_one_by_one(long, tmp_path, monkeypatch):
-    sent = []
-    start = workers.Crew.start
+    sent, engaged = [], []
+    start, engage = workers.Crew.start, workers.Crew.engage
     monkeypatch.setattr(
         workers.Crew,
         "start",
         lambda crew, one, *rest: sent.append(one.seed) or start(crew, one, *rest),
     )
-    made = course_runs.run_seeds(long, 2, profile="quick", progress=False)
-    assert sent == [0, 1]
+    monkeypatch.setattr(workers.Crew, "engage", lambda crew: engaged.append(1) or engage(crew))
+    made = course_runs.run_seeds(long, 3, profile="quick", progress=False)
+    assert sent == [0, 1, 2] and len(engaged) == 2  # the third goes to whoever is free first
     monkeypatch.setenv("COURSE_RUNS", str(tmp_path / "one by one"))
-    alone = course_runs.run_seeds(long, 2, at_once=1, profile="quick", progress=False)
-    assert sent == [0, 1] and [one.seed for one in made] == [0, 1]
+    alone = course_runs.run_seeds(long, 3, at_once=1, profile="quick", progress=False)
+    assert sent == [0, 1, 2] and [one.seed for one in made] == [0, 1, 2]
     assert list(map(weights, made)) == list(map(weights, alone))
     for one, other in zip(made, alone, strict=True):
         assert one.history == other.history and one.metrics == other.metrics
@@ -138,9 +139,11 @@ def order(recipe, **changes) -> str:
 
 def start(told: str) -> subprocess.Popen:
     """Start a worker as its parent does."""
-    command = [*workers.COMMAND, told]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    return subprocess.Popen(command, text=True, env=workers.environment(), **pipes)
+    worker = subprocess.Popen(workers.COMMAND, text=True, env=workers.environment(), **pipes)
+    worker.stdin.write(told + "\n")
+    worker.stdin.flush()
+    return worker
 
 
 @pytest.mark.slow
