@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "course_utils"
-HEAVY = {"torchvision", "deeplake", "anywidget", "onnx", "sklearn", "torchmetrics", "PIL"}
+HEAVY = {
+    *("torchvision", "deeplake", "anywidget", "onnx", "sklearn", "skimage", "torchmetrics", "PIL"),
+}
 
 # What each part may import of the package at the top of its files. A part may always import itself.
 COMPUTING = {"runtime", "provenance", "data", "models", "losses", "train", "checkpoint"}
@@ -36,6 +38,7 @@ MAY_IMPORT = {
     "codes": {"runtime"},
     "plotting": {"data"},  # pixels as floats, the names of classes
     "notebook": {"runtime"},
+    "denoisers": {"metrics"},
     "sweeps": {"runtime", "recipes", "runs"},
     "estimators": COMPUTING | {"recipes"},
     "scoring": COMPUTING | {"recipes", "runs"},
