@@ -96,13 +96,18 @@ def fit_gan(
     training also "g_grad_norm", and "r1" and "r2", the mean of |dD/dx|^2, where they are used.
 
     Raises Diverged when a loss is NaN or infinite, Interrupted on Ctrl-C, CourseError when the
-    checkpoint cannot be read or written, or an epoch is too short for a step of the generator.
+    checkpoint cannot be read or written, decay is no share below 1, or an epoch is too short for a
+    step of the generator.
     """
     check_loader(train, "train")
     if not 1 <= d_steps <= len(train):
         raise CourseError(
             f"d_steps is {d_steps}, and an epoch has {len(train)} batches: the generator would "
             "not learn; choose d_steps from 1 to that number"
+        )
+    if not 0 <= decay < 1:
+        raise CourseError(
+            f"decay is {decay}; it is a share of the epochs, from 0 (rates that stay) to below 1"
         )
     train = Pace(train)
     game = Game(
@@ -280,7 +285,13 @@ def held_out(game: Game, val: Loader) -> dict[str, float]:
 def rate_factor(epoch: int, epochs: int, decay: float) -> float:
     """Return the learning rate of an epoch as a share of the first one.
 
-    It is 1 until the last `decay` of the epochs begins, then falls to 1 / (the rest's epochs).
+    It is 1 until the last `decay` of the epochs begins, and then falls in a straight line that
+    would reach 0 one epoch after the last.
+
+    Args:
+        epoch: its number, from 0.
+        epochs: in all.
+        decay: share of the epochs, in [0, 1).
     """
     falling = decay * epochs
     return min(1.0, (epochs - epoch) / falling) if falling else 1.0

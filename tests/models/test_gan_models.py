@@ -67,3 +67,22 @@ def test_batch_norm_couples_images_and_nothing_else_does():
         assert (not torch.allclose(alone, beside, atol=1e-5)) == coupled
         net.eval()
         assert torch.allclose(net(z[:3]), net(z)[:3], atol=1e-5)
+
+
+def test_a_pair_for_faces_may_have_another_width_and_end_on_each_side():
+    def count(net):
+        return sum(p.numel() for p in net.parameters())
+
+    plain, other = gan.FaceGAN(8, "none"), gan.FaceGAN(8, "none", d_width=12, refined=True)
+    assert count(plain.discriminator) == count(gan.Discriminator(8, "none"))
+    assert count(other.discriminator) == count(gan.Discriminator(12, "none"))
+    assert count(plain.generator) == count(gan.Generator(width=8))
+    assert count(other.generator) == count(gan.Generator(width=8, refined=True))
+    # 32x32 to 64x64 in half the channels, norm, and 3x3 to RGB; in place of 4x4 to RGB
+    refined = (8 * 4 * 16) + 2 * 4 + (4 * 3 * 9 + 3) - (8 * 3 * 16 + 3)
+    assert count(other.generator) - count(plain.generator) == refined
+    z = torch.randn(2, other.generator.code_dim)
+    assert other.average(z).shape == (2, 3, 64, 64)
+    assert [p.shape for p in other.average.parameters()] == [
+        p.shape for p in other.generator.parameters()
+    ]

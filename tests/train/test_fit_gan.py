@@ -296,6 +296,91 @@ def test_the_average_follows_running_statistics_and_shared_weights_once():
     assert average[1].running_mean.tolist() == [1, 1] and average[1].num_batches_tracked == 7
 
 
+# ------------------------------------------------------------------------------- rates that fall
+
+
+def rates_of(epochs, decay, lr=0.1):
+    """Return both learning rates in each epoch of a training, and the two optimizers."""
+    nets, seen = networks(), []
+    optimizers = [torch.optim.SGD(n.parameters(), lr) for n in nets[1::-1]]
+    train.fit_gan(
+        *nets, batches(), epochs=epochs, decay=decay, d_loss=d_loss, g_loss=g_loss,
+        d_optimizer=optimizers[0], g_optimizer=optimizers[1], progress=False,
+        on_epoch=lambda row: seen.append([float(o.param_groups[0]["lr"]) for o in optimizers]),
+    )  # fmt: skip
+    return seen, optimizers
+
+
+def test_both_rates_fall_in_a_straight_line_over_the_last_epochs():
+    """Ten epochs, the last 40 % of them: six whole ones, then 4/4, 3/4, 2/4, 1/4 by hand."""
+    seen, _ = rates_of(10, 0.4)
+    expected = [0.1] * 6 + [0.1, 0.075, 0.05, 0.025]
+    for ours, theirs in zip(seen, expected, strict=True):
+        assert ours == pytest.approx([theirs, theirs], rel=1e-12)
+
+
+@pytest.mark.parametrize(("epochs", "decay"), [(45, 0.35), (7, 0.5), (3, 0.9), (5, 0.0), (2, 0.1)])
+def test_the_factor_is_the_line_through_one_and_zero(epochs, decay):
+    """By interpolation between two points; only a line that begins later is cut off at 1."""
+    import numpy as np
+
+    for epoch in range(epochs):
+        corners = [0, (1 - decay) * epochs, epochs + 1e-12], [1, 1, 0]
+        assert gan.rate_factor(epoch, epochs, decay) == pytest.approx(np.interp(epoch, *corners))
+
+
+def test_without_decay_the_rates_stay_to_the_bit():
+    seen, _ = rates_of(3, 0.0, lr=0.1)
+    assert seen == [[0.1, 0.1]] * 3
+
+
+@pytest.mark.parametrize("dtype", [float, torch.float32])
+def test_cut_while_the_rates_fall_it_ends_with_the_same_bits(tmp_path, dtype):
+    """The rate that it began with is kept beside the one that has fallen, number or tensor."""
+
+    def run(epochs, nets=None, lr=0.037, **options):
+        nets = networks()
+        runtime.seed_everything(1)
+        rate = lr if dtype is float else torch.tensor(lr)
+        opts = [torch.optim.Adam(n.parameters(), rate, fused=True) for n in nets[:2]]
+        history = train.fit_gan(
+            *nets, batches(), epochs=epochs, decay=0.75, d_loss=d_loss, g_loss=g_loss,
+            g_optimizer=opts[0], d_optimizer=opts[1], progress=False, **options,
+        )  # fmt: skip
+        return nets, opts, history
+
+    def stop(row):
+        if row["epoch"] == 3:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "checkpoint.safetensors"
+    whole, whole_opts, history = run(4)
+    with pytest.raises(train.Interrupted):
+        run(4, checkpoint=path, on_epoch=stop)
+    resumed, opts, joined = run(4, checkpoint=path, resume=True)
+    assert [weights(n) for n in resumed] == [weights(n) for n in whole]
+    assert joined == history
+    for ours, theirs in zip(opts, whole_opts, strict=True):
+        group, expected = ours.param_groups[0], theirs.param_groups[0]
+        assert float(group["initial_lr"]) == float(expected["initial_lr"])
+        assert float(group["lr"]) == float(expected["lr"]) < float(group["initial_lr"])
+
+
+def test_a_rate_that_a_graph_has_captured_stays_where_it_is():
+    rate = torch.tensor(0.5)
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], rate, foreach=False)
+    held = optimizer.param_groups[0]["lr"]
+    for factor in (0.5, 0.25, 1.0):
+        gan.scale_rate(optimizer, factor)
+        assert optimizer.param_groups[0]["lr"] is held and held.item() == 0.5 * factor
+
+
+@pytest.mark.parametrize("decay", [-0.1, 1.0, 35, math.nan])
+def test_a_decay_that_is_no_share_is_refused(decay):
+    with pytest.raises(CourseError, match="share of the epochs, from 0"):
+        fitted(epochs=1, decay=decay)
+
+
 # ---------------------------------------------------------------------------------- cut and resumed
 
 
