@@ -481,7 +481,15 @@ def test(
     raise typer.Exit(task("test", *(arguments or [])))
 
 
+def mount_editions() -> None:
+    """Add the commands of instructors: student, instructor, collect, grade, ..."""
+    from course_tools.editions import commands
+
+    commands.mount(app)
+
+
 if in_clone():
+    mount_editions()
     app.command()(bench)
     app.command()(book)
     app.command(context_settings={"ignore_unknown_options": True})(test)
