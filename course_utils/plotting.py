@@ -6,7 +6,10 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
 
+from course_utils import figure_format
 from course_utils.data import as_float
+
+INK = "#222832"  # of words and axes: the book's colour of text, which a page changes to its own
 
 # Okabe and Ito's colours, of even lightness on white and told apart by colour-blind readers.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -16,7 +19,8 @@ DIGIT_COLOURS = ("#332288", "#CC6677", "#117733", "#AA7700", "#3377AA",
 
 
 def style() -> None:
-    """Set the style of every later figure: white ground, no box, readable in dark pages too."""
+    """Set the style of every later figure: no box, words in ink, and how a notebook keeps it."""
+    figure_format.install()
     plt.rcParams.update(
         {
             "figure.facecolor": "white",
@@ -24,6 +28,10 @@ def style() -> None:
             "savefig.dpi": 110,
             "font.size": 10,
             "axes.titlesize": 11,
+            **dict.fromkeys(
+                ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"),
+                INK,
+            ),
             "axes.spines.top": False,
             "axes.spines.right": False,
             "axes.prop_cycle": plt.cycler(color=COLOURS),

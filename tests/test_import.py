@@ -36,7 +36,8 @@ MAY_IMPORT = {
     "runs": COMPUTING | {"recipes"},
     "claims": {"runtime", "provenance", "console"},
     "codes": {"runtime"},
-    "plotting": {"data"},  # pixels as floats, the names of classes
+    "figure_format": set(),
+    "plotting": {"data", "figure_format"},  # pixels as floats; how a notebook keeps a figure
     "notebook": {"runtime"},
     "denoisers": {"metrics"},
     "sweeps": {"runtime", "recipes", "runs"},

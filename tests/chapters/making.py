@@ -42,6 +42,12 @@ def figure(shown: str = PIXEL):
     return new_output("display_data", data=data)
 
 
+def drawing(shown: str = "<svg></svg>"):
+    """Return an output: a figure that is kept as SVG."""
+    data = {"text/plain": "<Figure size 682x374 with 1 Axes>", "image/svg+xml": shown}
+    return new_output("display_data", data=data)
+
+
 def code(source: str, *outputs, **metadata):
     """Return a code cell."""
     return new_code_cell(source, outputs=list(outputs), metadata=metadata)

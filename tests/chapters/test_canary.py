@@ -13,7 +13,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import nbformat
-from making import code, figure, printed, result
+from making import code, drawing, figure, printed, result
 from nbformat.v4 import new_notebook
 
 from course_tools import tasks
@@ -55,11 +55,12 @@ def exercise_canary():
 
 
 def drawing_canary():
-    """Return a faithful canary with a figure, as the kernel's own backend draws it."""
+    """Return a faithful canary with figures: as the kernel draws it, and kept as SVG."""
     nb = canary()
-    nb.cells.append(code(DRAWS, figure()))
-    nb.cells[-1].outputs[0].data["text/plain"] = "<Figure size 200x100 with 1 Axes>"
-    nb.cells[-1].execution_count = len(nb.cells)
+    for output in (figure(), drawing()):
+        nb.cells.append(code(DRAWS, output))
+        output.data["text/plain"] = "<Figure size 200x100 with 1 Axes>"
+        nb.cells[-1].execution_count = len(nb.cells)
     return nb
 
 

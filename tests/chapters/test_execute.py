@@ -141,9 +141,9 @@ def test_user_mistakes(tmp_path, capsys):
 
 
 def test_too_large(tmp_path):
-    """A notebook of 3 MB is refused."""
-    nb = new_notebook(cells=[code("1", new_output("stream", name="stdout", text="x" * 3_000_000))])
-    with pytest.raises(CourseError, match=r"01_a.ipynb would have 3.0 MB"):
+    """A notebook of 2 MB is refused."""
+    nb = new_notebook(cells=[code("1", new_output("stream", name="stdout", text="x" * 2_000_000))])
+    with pytest.raises(CourseError, match=r"01_a.ipynb would have 2.0 MB"):
         execute.refuse_large(nb, tmp_path / "01_a.ipynb")
 
 

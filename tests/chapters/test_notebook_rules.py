@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import nbformat
 import pytest
-from making import DESCRIBED, code, figure, printed, result, settle
+from making import DESCRIBED, code, drawing, figure, printed, result, settle
 from nbformat.v4 import new_output
 
 from course_tools.chapters import rules
@@ -25,6 +25,15 @@ def test_chapter(path):
 def test_good(good):
     """The chapter that the tests below spoil is good, so that they see their own fault only."""
     assert rules.complaints(good) == []
+
+
+def test_a_drawing_is_a_picture(good):
+    """A plot that is kept as SVG counts, and must be described, like a PNG."""
+    cell = next(cell for cell in code_cells(good.nb) if "curves" in cell.source)
+    cell.outputs = [drawing()]
+    assert rules.complaints(good) == []
+    cell.metadata.mystnb = {}
+    assert "alternative text" in "\n".join(rules.complaints(good))
 
 
 def spoilt(good, change, again=False):
@@ -98,15 +107,16 @@ FAULTS = {  # name: (change, part of the complaint, as if executed like this)
     "temporary path": (put(SUM, outputs=[result("'/tmp/ab/run.json'")]), "/tmp/ab", False),
     "work path": (put(SUM, outputs=[printed('File "/work/main/a.py"')]), "/work/main", False),
     "windows path": (put(SUM, outputs=[result(r"C:\Users\ada")]), "path of one machine", False),
-    "figure gone": (put(FIGURE, outputs=[figure("")]), "no image/png", False),
+    "figure gone": (put(FIGURE, outputs=[figure("")]), "holds no picture", False),
     "described figure gone": (
         put(FIGURE, source="show(history)", outputs=[result("1")]),
-        "no image/png",
+        "holds no picture",
         True,
     ),
+    "described figure emptied": (put(FIGURE, outputs=[drawing("")]), "holds no picture", False),
     "undescribed figure gone": (
         put(SUM, source="fig, ax = plt.subplots()\nax.plot(x)"),
-        "no image/png",
+        "holds no picture",
         True,
     ),
     "two figures": (put(FIGURE, outputs=[figure(), figure()]), "2 pictures", False),
