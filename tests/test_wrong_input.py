@@ -222,7 +222,8 @@ MODELS = {
     "MLP": row(MLP_4, X, {"float32"}, NO_LOOK),
     "RBM": row(RBM_4.encode, X, {"float32"}, NO_LOOK),
     **{name: row(getattr(models, name)().eval(), DIGITS, {"float32"}, NO_LOOK)
-       for name in ("Classifier", "ConvAutoencoder", "DeepConvAutoencoder", "UNet")},
+       for name in ("Classifier", "ConvAutoencoder", "DeepConvAutoencoder",
+                    "ResizeConvAutoencoder", "UNet")},
     "DenoisingMLP": row(lambda x: DENOISING(x)[0], DIGITS, {"float32"}, NO_LOOK),
     "ConvVAE": row(lambda x: CONV_VAE.encode(x)[0], DIGITS, {"float32"},
                    NO_LOOK),

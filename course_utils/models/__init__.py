@@ -3,7 +3,11 @@
 from course_utils.models.autoencoder import Autoencoder
 from course_utils.models.classifier import Classifier
 from course_utils.models.conditional import ConditionalAutoencoder, ConditionalVAE
-from course_utils.models.conv_autoencoder import ConvAutoencoder, DeepConvAutoencoder
+from course_utils.models.conv_autoencoder import (
+    ConvAutoencoder,
+    DeepConvAutoencoder,
+    ResizeConvAutoencoder,
+)
 from course_utils.models.conv_vae import ConvVAE
 from course_utils.models.denoising import DenoisingMLP, UNet
 from course_utils.models.mlp import MLP
@@ -22,5 +26,6 @@ __all__ = [
     "ConvVAE",
     "DeepConvAutoencoder",
     "DenoisingMLP",
+    "ResizeConvAutoencoder",
     "UNet",
 ]

@@ -48,6 +48,22 @@ class ConvAutoencoder(Autoencoder):
         super().__init__(code_dim=32, output=output, encoder=encoder, decoder=decoder)
 
 
+class ResizeConvAutoencoder(ConvAutoencoder):
+    """The tutorial's network with another last layer: pixels repeated, then convolved.
+
+    15 x 15 places become 30 x 30 by repeating each, and 28 x 28 by a 3 x 3 convolution without
+    padding: every pixel is written by the same number of weights, so there are neither blocks nor
+    a chessboard. Source: Odena et al. 2016, Distill.
+    """
+
+    def __init__(self):
+        super().__init__()
+        last = self.decoder[-1]
+        self.decoder[-1] = nn.Sequential(
+            nn.Upsample(scale_factor=2), nn.Conv2d(last.in_channels, 1, 3)
+        )
+
+
 class DeepConvAutoencoder(Autoencoder):
     """Halves a 28 x 28 image twice with overlapping kernels; the code is a linear layer.
 

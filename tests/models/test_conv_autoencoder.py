@@ -5,7 +5,12 @@ import torch
 from torch import nn
 
 from course_utils.errors import CourseError
-from course_utils.models import Autoencoder, ConvAutoencoder, DeepConvAutoencoder
+from course_utils.models import (
+    Autoencoder,
+    ConvAutoencoder,
+    DeepConvAutoencoder,
+    ResizeConvAutoencoder,
+)
 from course_utils.models.conv_autoencoder import Residual
 from course_utils.train import parameter_count
 
@@ -15,6 +20,7 @@ KINDS = {
     "wide": lambda: ConvAutoencoder((32, 16), overlap=True),
     "linear": lambda: ConvAutoencoder((32, 16), linear_code=True),
     "norm": lambda: ConvAutoencoder((32, 16), linear_code=True, norm=True, output="sigmoid"),
+    "resized": ResizeConvAutoencoder,
     "deep": lambda: DeepConvAutoencoder((4, 6, 8)),
     "deep, plain": lambda: DeepConvAutoencoder((4, 6, 8), norm=False, activation="gelu"),
     "resize": lambda: DeepConvAutoencoder(
@@ -70,6 +76,21 @@ def test_the_last_layer_overlaps_where_it_is_told_to():
     assert (last.kernel_size, last.stride, last.padding) == ((4, 4), (2, 2), (2, 2))
 
 
+def test_the_last_layer_repeats_pixels_and_convolves_them(x):
+    """Against numpy's repeat, and a sum over all shifts of the kernel."""
+    model = ResizeConvAutoencoder()
+    h = model.decoder[:-1](model.encode(x))  # (3, 8, 15, 15)
+    large = torch.from_numpy(h.detach().numpy().repeat(2, axis=2).repeat(2, axis=3))
+    _, convolution = model.decoder[-1]
+    by_hand = convolution.bias.detach().view(1, 1, 1, 1)
+    for i in range(3):
+        for j in range(3):
+            weights = convolution.weight.detach()[:, :, i, j].view(1, 8, 1, 1)
+            by_hand = by_hand + (large[..., i : i + 28, j : j + 28] * weights).sum(1, keepdim=True)
+    assert torch.allclose(model(x)[0], by_hand, atol=1e-5)
+    assert parameter_count(model) == 5_729 - 33 + 73
+
+
 def test_a_linear_code_sees_all_channels_and_places(x):
     model = ConvAutoencoder((32, 16), linear_code=True)
     assert model.encoder[-1].in_features == 16 * 4
@@ -99,7 +120,7 @@ def test_the_repaired_network_is_smaller_than_the_mlp():
     from course_utils import recipes
 
     mlp = parameter_count(Autoencoder((1024, 512), 32, "gelu"))
-    for name in ("conv_deep", "conv_gaps", "conv_best"):
+    for name in ("conv_deep", "conv_small"):
         assert parameter_count(recipes.get(name).build()) < mlp
 
 
