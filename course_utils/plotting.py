@@ -5,6 +5,7 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
 
 from course_utils import figure_format
 from course_utils.data import as_float
@@ -233,4 +234,5 @@ def captioned(x: torch.Tensor, words: list[str], ax: Axes, ncols: int = 4) -> No
     step = x.shape[-1] + 2
     for i, word in enumerate(words):
         place = (step * (i % ncols) + 1, step * (i // ncols) + 5)
-        ax.text(*place, word, color=COLOURS[4], fontsize=9)
+        text = ax.text(*place, word, color=COLOURS[4], fontsize=9)
+        text.set_path_effects([withStroke(linewidth=2.5, foreground="black")])  # readable on ink
