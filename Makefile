@@ -3,8 +3,8 @@
 # More words for the task: make test ARGS="-k losses"
 PYTHON ?= python3
 
-.PHONY: help book serve test test-all test-colab mutants lint locks
+.PHONY: help book serve test test-all test-colab publish mutants lint locks
 help:
 	@$(PYTHON) course_tools/tasks.py --help
-book serve test test-all test-colab mutants lint locks:
+book serve test test-all test-colab publish mutants lint locks:
 	@$(PYTHON) course_tools/tasks.py $@ $(ARGS)

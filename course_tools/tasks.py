@@ -331,6 +331,12 @@ def colab_tests(arguments):
     return pytest(marks, [*notebooks(), *left_out, *arguments], drawn, status=True, venv=COLAB)
 
 
+def publish(arguments):
+    """push the book and the student notebooks to the branch of the pages"""
+    ensure("course")
+    run([venv_python(), "-m", "course_tools.editions.publish", *arguments])
+
+
 def mutants(arguments):
     """plant faults in the package and show that a test catches each"""
     ensure("course")
@@ -428,6 +434,7 @@ TASKS = {
     "test": test,
     "test-all": test_all,
     "test-colab": colab,
+    "publish": publish,
     "mutants": mutants,
     "lint": lint,
     "locks": locks,

@@ -242,8 +242,16 @@ def run_is_a_name(run: str) -> bool:
 def runs(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="Folders or recipes, with * for whatever; all if left out."),
+        typer.Argument(
+            help="Folders or recipes, with * for whatever; all if left out. Before them: fetch, "
+            "to fetch runs of the book, or pack, to pack them for a release.",
+            metavar="[fetch|pack] [NAMES]",
+        ),
     ] = None,
+    place: Annotated[
+        str, typer.Option("--from", help="With fetch: address or folder of a release.")
+    ] = "",
+    out: Annotated[Path | None, typer.Option(help="With pack: a folder for the files.")] = None,
     stale: Annotated[bool, typer.Option("--stale", help="Those made with other code.")] = False,
     unfinished: Annotated[
         bool, typer.Option("--unfinished", help="Those interrupted, with their checkpoint.")
@@ -257,9 +265,17 @@ def runs(
     A stale run was made with other code of its model, loss or training than today's: it is loaded
     all the same, but no claim is recorded from it. --delete wants names, --stale, --unfinished or
     --damaged, and removes files of the course only.
+
+    `course runs fetch ae` fetches the runs of a recipe as the book shows them, checked by their
+    hashes, so that nobody has to train for hours.
     """
     from course_utils.runs import catalogue
 
+    if names and names[0] in ("fetch", "pack"):
+        ship(names[0], names[1:], place, out)
+        return
+    if place or out:
+        raise CourseError("--from goes with `course runs fetch`, --out with `course runs pack`")
     wanted = {"stale": stale, "unfinished": unfinished, "damaged": damaged}
     states = {state for state, on in wanted.items() if on}
     if delete and not names and not states:
@@ -272,6 +288,20 @@ def runs(
     typer.echo(f"{len(found)} runs, {total}, in {place}")
     if delete and found and (yes or typer.confirm("Delete them?")):
         delete_runs(found)
+
+
+def ship(verb: str, names: list[str], place: str, out: Path | None) -> None:
+    """Fetch runs of the book, or pack runs for a release."""
+    from course_utils.runs import shipping
+
+    if verb == "fetch":
+        came = shipping.fetch(names, place, typer.echo)
+        typer.echo(f"{len(came)} runs fetched into {folders.runs_dir()}")
+    elif out is None:
+        raise CourseError("into which folder? course runs pack --out DIR")
+    else:
+        files = shipping.pack(out, names, typer.echo)
+        typer.echo(f"{len(files) - 1} runs and their index in {folders.located(out)}")
 
 
 def delete_runs(found: list) -> None:

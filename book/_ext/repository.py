@@ -1,7 +1,8 @@
 """Where the book's notebooks are published, as far as this machine can know.
 
-A link to Colab leads to a file in a repository on GitHub. It is set where that file is known to be
-there: in the checkout of a GitHub Action, or on the branch of the remote as git last saw it.
+A link to Colab leads to a student notebook on the branch of the published pages. It is set where
+that notebook is known to be there: on that branch as git last saw it, or while the publish workflow
+is building what it will push there.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 GITHUB = "https://github.com"
@@ -21,6 +22,9 @@ REMOTE = re.compile(
     re.IGNORECASE,
 )
 # what a hook sets for git would lead it to another repository
+PAGES = "gh-pages"  # the branch of the published pages
+STUDENT = "student/"  # the student edition on it
+PUBLISHING = "COURSE_PUBLISHING"  # set while that branch is being made
 HOOKS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX")
 
 
@@ -37,12 +41,14 @@ class Repository:
         ref: a branch or tag.
         path: of the book in it, "" for its root, else with a final slash.
         files: the notebooks that are there, relative to the book; None where nobody can say.
+        handed_out: the notebooks of the student edition on the branch of the pages.
     """
 
     url: str
     ref: str
     path: str = ""
     files: frozenset[str] | None = field(default=None, compare=False)
+    handed_out: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property
     def pages_url(self) -> str:
@@ -54,10 +60,45 @@ class Repository:
         """Tell whether a file, relative to the book, is there."""
         return self.files is None or file in self.files
 
+    def student_path(self, file: str) -> str | None:
+        """Return where on GitHub the student's version of a notebook is; None where it is not."""
+        if file not in self.handed_out:
+            return None
+        return f"{self.url.removeprefix(GITHUB)}/blob/{PAGES}/{STUDENT}{file}"
+
 
 def find_repository(folder: Path, environ=os.environ) -> Repository:
     """Return where `folder` is published: CI's word, else the git remote; else raise Unknown."""
-    return repository_from_ci(folder, environ) or repository_from_git(folder)
+    found = repository_from_ci(folder, environ) or repository_from_git(folder)
+    return replace(found, handed_out=handed_out(folder, found, environ))
+
+
+def handed_out(folder: Path, found: Repository, environ) -> frozenset[str]:
+    """Return the student notebooks that are on the branch of the pages, relative to the edition.
+
+    While that branch is being made, they are those of the book: each of them will be on it.
+    """
+    if environ.get(PUBLISHING):
+        return found.files or frozenset()
+    remotes = lines(git(folder, "remote"))
+    return frozenset(
+        name.removeprefix(STUDENT)
+        for remote in remotes
+        if github_or_none(addresses(folder, remote)) == found.url
+        for name in lines(
+            git(folder, "-c", "core.quotePath=false", "ls-tree", "-r", "--full-tree", "--name-only",
+                f"refs/remotes/{remote}/{PAGES}", f"{STUDENT}notebooks/")
+        )
+        if name.endswith(".ipynb")
+    )  # fmt: skip
+
+
+def github_or_none(remotes: list[str]) -> str | None:
+    """Return the address on GitHub of a remote, None for any other remote."""
+    try:
+        return github_url(*remotes)
+    except Unknown:
+        return None
 
 
 def repository_from_ci(folder: Path, environ) -> Repository | None:

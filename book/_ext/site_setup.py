@@ -1,7 +1,8 @@
 """What the built site needs beyond `_config.yml`.
 
 - Links to the repository (its button, Colab) appear only where what they lead to is known to be
-  there (see `repository`); the build says in a line why there are none.
+  there (see `repository`); the build says in a line why there are none. Colab opens the student's
+  version of a notebook, on the branch of the pages.
 - A published site, whose address is then known too, gets link previews, a site map and a 404 page.
 - sphinx-thebe is silenced: Jupyter Book loads it always, and although unused it adds a script
   that fails ("THEBE_JS_URL has already been declared") and names an outside address.
@@ -16,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from repository import Repository, Unknown, find_repository
+from repository import PAGES, Repository, Unknown, find_repository
 
 COLAB = "https://colab.research.google.com"
 NO_EXCERPTS = (
@@ -62,22 +63,26 @@ def configure(app, config, repository: Repository | None) -> None:
     add_publishing(app, config, repository.pages_url)
 
 
-def drop_dead_links(app, pagename, context, repository: Repository | None) -> None:
-    """Take the button to Colab from a page whose notebook is not there yet, and say so."""
+def point_to_students(app, pagename, context, repository: Repository | None) -> None:
+    """Let a page's button to Colab open the student's notebook; take it where there is none."""
     source = Path(app.env.doc2path(pagename, base=False)).as_posix()
-    if repository is None or not source.endswith(".ipynb") or repository.holds(source):
+    if repository is None or not source.endswith(".ipynb"):
         return
-    print(f"No link to Colab from {source}: {repository.url} does not hold it in {repository.ref}")
-    context["header_buttons"] = [
-        button for button in context.get("header_buttons", []) if not leads_to_colab(button)
-    ]
+    path = repository.student_path(source)
+    if path is None:
+        print(f"No link to Colab from {source}: it is not on {PAGES} of {repository.url} yet")
+    kept = []
+    for button in context.get("header_buttons", []):
+        links = [entry for entry in [button, *button.get("buttons", [])] if leads_to_colab(entry)]
+        for entry in links:
+            entry["url"] = f"{COLAB}/github{path}"
+        kept += [button] if path or not links else []
+    context["header_buttons"] = kept
 
 
-def leads_to_colab(button: dict) -> bool:
-    """Tell whether a button of the theme, or one in its menu, opens Colab."""
-    return any(
-        entry.get("url", "").startswith(COLAB) for entry in [button, *button.get("buttons", [])]
-    )
+def leads_to_colab(entry: dict) -> bool:
+    """Tell whether a button of the theme, or an entry of its menu, opens Colab."""
+    return entry.get("url", "").startswith(COLAB)
 
 
 def silence_thebe(app) -> None:
@@ -103,7 +108,9 @@ def setup(app):
     app.connect("config-inited", lambda app, config: silence_thebe(app), priority=900)
     app.connect(  # after the theme has made its buttons
         "html-page-context",
-        lambda app, page, template, context, tree: drop_dead_links(app, page, context, repository),
+        lambda app, page, template, context, tree: point_to_students(
+            app, page, context, repository
+        ),
         priority=900,
     )
     return {"parallel_read_safe": True, "parallel_write_safe": True}

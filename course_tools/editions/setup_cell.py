@@ -8,7 +8,7 @@ from nbformat.v4 import new_code_cell
 ID = "course-setup"
 # what the package imports beyond PyTorch, as Python calls it and as pip does
 NEEDED = {"safetensors": "safetensors", "platformdirs": "platformdirs", "filelock": "filelock",
-          "tqdm": "tqdm", "typer": "typer", "sklearn": "scikit-learn",
+          "tqdm": "tqdm", "typer": "typer", "sklearn": "scikit-learn", "skimage": "scikit-image",
           "ipywidgets": "ipywidgets"}  # fmt: skip
 
 SOURCE = '''#@title Set-up: run this cell first (about {seconds} s on Colab, a moment elsewhere)
@@ -18,6 +18,7 @@ import importlib.util, os, pathlib, subprocess, sys
 from importlib import metadata
 
 WHEEL = os.environ.get("COURSE_WHEEL") or "{wheel}"
+os.environ.setdefault("COURSE_RELEASE", "{release}")  # where runs of the book can be fetched
 
 
 def have(name):
@@ -71,11 +72,12 @@ if course_utils.__version__ != "{version}":
 SECONDS = 15
 
 
-def cell(wheel: str, version: str, minutes: str) -> NotebookNode:
+def cell(wheel: str, release: str, version: str, minutes: str) -> NotebookNode:
     """Return the set-up cell.
 
     Args:
         wheel: address of the published wheel; "" where nothing is published.
+        release: address that `course runs fetch` asks; "" where nothing is published.
         version: of the course that the notebook is made from.
         minutes: how long the notebook takes, as a sentence.
     """
@@ -83,6 +85,7 @@ def cell(wheel: str, version: str, minutes: str) -> NotebookNode:
     source = SOURCE.format(
         seconds=SECONDS,
         wheel=wheel,
+        release=release,
         version=version,
         minutes=minutes,
         needed=f"needed = {{{names}}}",

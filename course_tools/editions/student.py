@@ -42,13 +42,15 @@ class Edition:
     Attributes:
         book: what the texts refer to.
         wheel: address of the published wheel, "" where there is none.
+        release: address of the release that holds the runs of the book, "" where there is none.
     """
 
     book: markdown.Book
     wheel: str = ""
+    release: str = ""
 
 
-def write(out: Path, site: str = "", root: Path = rules.ROOT) -> list[Path]:
+def write(out: Path, site: str = "", root: Path = rules.ROOT, release: str = "") -> list[Path]:
     """Write the student edition of the clone at `root` into `out`; return its notebooks.
 
     The same clone gives the same bytes.
@@ -57,6 +59,7 @@ def write(out: Path, site: str = "", root: Path = rules.ROOT) -> list[Path]:
         out: a new or empty folder, or an older student edition.
         site: address that the book is published under; links and the wheel's address follow it.
         root: of the clone.
+        release: address of the release that holds the runs of the book.
 
     Raises CourseError when a notebook cannot be made plain, when a solution would be left in it,
     or when `out` holds something else.
@@ -65,7 +68,7 @@ def write(out: Path, site: str = "", root: Path = rules.ROOT) -> list[Path]:
     with folder.edition(out, "student") as new:
         built = wheel.build(new / wheel.FOLDER, root)
         address = f"{site}{PUBLISHED}/{wheel.FOLDER}/{built.name}" if site else ""
-        edition = Edition(markdown.read_book(root, site), address)
+        edition = Edition(markdown.read_book(root, site), address, release)
         sources = [*rules.chapters(root / "notebooks"), *rules.exercises(root / "notebooks")]
         for path in sources:
             nb = from_file(path, edition)
@@ -180,7 +183,7 @@ def finished(
     """Return a notebook of cells, with the set-up cell first and without what must not be there."""
     said = f"{path.stem}: {minutes}"
     version = course_utils.__version__
-    first = setup_cell.cell(edition.wheel, version, said)
+    first = setup_cell.cell(edition.wheel, edition.release, version, said)
     made = nbformat.from_dict({"cells": [first, *cells], "nbformat": 4, "nbformat_minor": 5})
     made.metadata = nbformat.from_dict({
         "colab": {"generative_ai_disabled": True, "provenance": [], "toc_visible": True},

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # what a page depends on, beside where it is published
 INPUTS = ("_config.yml", "_toc.yml", "requirements/book.txt", "course_utils/claims.py")
 INPUTS += ("course_utils/provenance.py", "course_tools/chapters/cells.py")
-INPUT_FOLDERS = ("book", "notebooks")
+INPUT_FOLDERS = ("book", "notebooks", "course_tools/editions")
 # jupyter-book has no `python -m`; its script's folder differs between systems
 # a build whose parent was killed goes on writing for a while, so it has a lock of its own
 JUPYTER_BOOK = (
@@ -134,7 +134,7 @@ def links(root: Path) -> str:
         found = repository.find_repository(root)
     except repository.Unknown as error:
         return str(error)
-    return f"{found} {sorted(found.files or ())}"
+    return f"{found} {sorted(found.files or ())} {sorted(found.handed_out)}"
 
 
 def input_files(root: Path) -> Iterator[Path]:

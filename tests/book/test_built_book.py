@@ -167,10 +167,15 @@ def test_a_published_build_links_to_its_repository(clone, monkeypatch):
     add_notebook(clone, stream("12\n"))
     monkeypatch.setenv("GITHUB_REPOSITORY", "octo/course")
     monkeypatch.setenv("GITHUB_REF_NAME", "v1.0")
+    monkeypatch.setenv("COURSE_PUBLISHING", "1")
+    subprocess.run(["git", "init", "-q", clone], check=True)
+    subprocess.run(["git", "-C", clone, "add", "notebooks"], check=True)
+    who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run(["git", "-C", clone, *who, "commit", "-q", "-m", "a chapter"], check=True)
     build.build(clone)
     html = clone / "_build" / "html"
     links = {link["href"] for link in soup(html / "notebooks/05_chapter.html").select("a[href]")}
-    colab = "https://colab.research.google.com/github/octo/course/blob/v1.0/notebooks/"
+    colab = "https://colab.research.google.com/github/octo/course/blob/gh-pages/student/notebooks/"
     assert f"{colab}05_chapter.ipynb" in links
     assert "https://github.com/octo/course" in links
     assert "colab.research" not in (html / "book/intro.html").read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import subprocess
 import sys
@@ -222,6 +223,26 @@ def test_a_zip_unpacked_in_somebody_elses_repository_has_no_links(tmp_path):
     assert found.holds(NOTEBOOK)
 
 
+def test_student_notebooks_are_those_on_the_branch_of_the_pages(course):
+    assert find_repository(course.path, {}).student_path(NOTEBOOK) is None
+    course("checkout", "-q", "--orphan", "gh-pages")
+    (course.path / "student" / "notebooks").mkdir(parents=True)
+    (course.path / "student" / NOTEBOOK).write_text("{}", encoding="utf-8")
+    course("add", "student")
+    course("commit", "-q", "-m", "pages")
+    pushed(course, "gh-pages")
+    course("checkout", "-q", "main")
+    found = find_repository(course.path, {})
+    assert found.student_path(NOTEBOOK) == f"/octo/course/blob/gh-pages/student/{NOTEBOOK}"
+    assert found.student_path("notebooks/02_new.ipynb") is None
+
+
+def test_what_is_being_published_is_taken_for_published(course):
+    environ = {"GITHUB_REPOSITORY": "octo/course", "COURSE_PUBLISHING": "1"}
+    found = find_repository(course.path, environ)
+    assert found.student_path(NOTEBOOK) and not found.student_path("notebooks/02_new.ipynb")
+
+
 def test_a_folder_that_is_no_clone(tmp_path):
     assert "is no clone" in why_not(tmp_path)
 
@@ -282,18 +303,20 @@ class Page:
             return f"{name}.ipynb" if name.startswith("notebooks/") else f"{name}.md"
 
 
-def test_a_page_whose_notebook_is_not_there_yet_has_no_button(capsys):
-    repository = Repository(COURSE, "main", "", frozenset([NOTEBOOK]))
+def test_a_page_opens_the_students_notebook_or_has_no_button(capsys):
+    repository = Repository(COURSE, "main", "", frozenset([NOTEBOOK]), frozenset([NOTEBOOK]))
     source = {"type": "link", "url": COURSE}
     colab = {"type": "link", "url": "https://colab.research.google.com/github/octo/course/x"}
     menu = {"type": "group", "buttons": [colab]}
 
     def buttons(page):
-        context = {"header_buttons": [source, menu, colab]}
-        site_setup.drop_dead_links(Page, page, context, repository)
+        context = {"header_buttons": copy.deepcopy([source, menu, colab])}
+        site_setup.point_to_students(Page, page, context, repository)
         return context["header_buttons"]
 
-    assert buttons("notebooks/01_chapter") == [source, menu, colab]
+    there = "https://colab.research.google.com/github/octo/course/blob/gh-pages/student/" + NOTEBOOK
+    kept = buttons("notebooks/01_chapter")
+    assert kept[0] == source and kept[2]["url"] == kept[1]["buttons"][0]["url"] == there
     assert buttons("book/intro") == [source, menu, colab]
     assert capsys.readouterr().out == ""
     assert buttons("notebooks/02_new") == [source]
