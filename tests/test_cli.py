@@ -14,7 +14,7 @@ from course_utils import runs as runs_package
 from course_utils.train import one_loss
 
 COMMANDS = ["doctor", "data", "train", "evaluate", "runs", "claims", "bench", "book"]
-COMMANDS += ["student", "collect", "grade"]
+COMMANDS += ["student", "instructor", "nbgrader", "collect", "grade"]
 
 
 @pytest.fixture

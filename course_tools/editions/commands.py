@@ -21,7 +21,7 @@ SiteOption = Annotated[
 
 def mount(app: typer.Typer) -> None:
     """Add the commands to the `course` command."""
-    for command in (student, collect, grade):
+    for command in (student, instructor, nbgrader, collect, grade):
         app.command()(command)
 
 

@@ -20,6 +20,7 @@ PARTS = ("statement", "hint", "starter", "solution", "check")
 OUTSIDE = ("summary", "prediction")  # parts of the notebook, not of one exercise
 GRADED = "graded"
 DIFFICULTIES = {1: "easy", 2: "medium", 3: "hard"}
+NO_CHECKS = ("begin", "summary")  # what else course_utils.check offers to call
 TELLING = 12  # characters of a line that gives a solution away
 HEADING = re.compile(r"^#{1,2} ")
 
@@ -158,7 +159,7 @@ def checked_names(cell: NotebookNode) -> list[str]:
         and isinstance(node.func, ast.Attribute)
         and isinstance(node.func.value, ast.Name)
         and node.func.value.id == "check"
-        and node.func.attr not in ("summary", "version")
+        and node.func.attr not in NO_CHECKS
     ]
 
 

@@ -1,5 +1,6 @@
 """A stand-in for course_utils.check: three checks with its interface."""
 
+import os
 from types import SimpleNamespace
 
 
@@ -18,6 +19,13 @@ class Verdict:
                 "application/vnd.course.verdict+json": said}  # fmt: skip
 
 
+def told(verdict):
+    """Return a verdict; raise one that is not right where nbgrader counts."""
+    if os.environ.get("COURSE_CHECK_RAISES") == "1" and not verdict.passed:
+        raise AssertionError(verdict.sentence)
+    return verdict
+
+
 class Check:
     """Compare a function with another one on a few numbers."""
 
@@ -26,6 +34,10 @@ class Check:
 
     def __call__(self, answer):
         """Return the verdict on a function of one number."""
+        return told(self.judge(answer))
+
+    def judge(self, answer):
+        """Ask for the values at two numbers."""
         for x in (3.0, -1.5):
             try:
                 found = answer(x)
