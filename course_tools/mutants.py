@@ -28,7 +28,8 @@ from course_utils import console
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = Path(__file__).with_name("mutants.toml")
-NEEDED = ("course_utils", "course_tools", "tests", "book/claims", "book/_ext", "pyproject.toml")
+NEEDED = ("course_utils", "course_tools", "tests", "pyproject.toml")
+NEEDED += ("book/claims", "book/_ext", "book/references.bib")
 AT_ONCE = 2
 SECONDS = 180  # that the tests of one mutant may take
 FAILED, NONE_FOUND = 1, (4, 5)  # exit statuses of pytest

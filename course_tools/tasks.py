@@ -11,15 +11,19 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
 COLAB = ROOT / ".venv-colab"
+COLABS_PYTHON = (3, 13)
+COLABS_LIST = "https://raw.githubusercontent.com/googlecolab/backend-info/main/pip-freeze.txt"
 STAMP = "course-locks.json"  # in an environment: which locks it holds, by their hashes, and where
 SITE = ROOT / "_build" / "html"
 SUPPORTED = ((3, 11), (3, 12), (3, 13))
@@ -69,8 +73,15 @@ def version_of(python):
         return None
 
 
-def find_python():
-    """Return an interpreter that the locks support: the running one, else one on the path."""
+def find_python(wanted=None):
+    """Return an interpreter that the locks support: the running one, else one on the path.
+
+    One of the version `wanted` comes before them, where there is one.
+    """
+    if wanted is not None and wanted != sys.version_info[:2]:
+        found = shutil.which("python{}.{}".format(*wanted))
+        if found and version_of(found) == wanted:
+            return found
     if sys.version_info[:2] in SUPPORTED and not in_venv():
         return sys.executable
     for major, minor in reversed(SUPPORTED):
@@ -139,7 +150,7 @@ def make_venv(venv):
     version = version_of(python) if python.exists() else None
     if version in SUPPORTED and run([python, "-m", "pip", "--version"], True, **SILENT) == 0:
         return
-    base = find_python()
+    base = find_python(COLABS_PYTHON if venv == COLAB else None)
     print(f"Creating {venv.name} with {base}", flush=True)
     if run([base, "-m", "venv", "--clear", venv], status=True):
         raise TaskFailed(
@@ -285,7 +296,7 @@ def test(arguments):
     """run the quick tests: package, notebooks, book, pages"""
     ensure("course")
     build_if_stale()
-    pytest("not slow", [*notebooks(), *arguments])
+    pytest("not slow and not colab", [*notebooks(), *arguments])
 
 
 def test_all(arguments):
@@ -298,7 +309,7 @@ def test_all(arguments):
     failed = []
     for number, (name, env) in enumerate(modes):
         # the second time, only what the data can change
-        chosen = "not slow and not browser and not book" if number else ""
+        chosen = "not slow and not browser and not book and not colab" if number else "not colab"
         print(f"\nTests on {name} data", flush=True)
         if pytest(chosen, [*notebooks(), *arguments], env, status=True):
             failed.append(f"the tests on {name} data")
@@ -316,19 +327,65 @@ TOOLS = ["book", "chapters", "test_locks.py", "test_mutants.py", "test_tasks.py"
 
 
 def colab(arguments):
-    """run the quick tests of package and notebooks with the versions that Colab has"""
+    """run quick tests, and the student notebooks, with the versions that Colab has"""
     status = colab_tests(arguments)
     if status:
         raise SystemExit(status)
 
 
 def colab_tests(arguments):
-    """Run them on drawn data; return pytest's exit status."""
-    ensure("colab")
-    left_out = [f"--ignore=tests/{name}" for name in TOOLS]
+    """Run them on drawn data; return pytest's exit status.
+
+    COURSE_COLAB chooses the versions: "locked", those of requirements/colab.txt; "today", those
+    that Colab publishes; "newest", those of .venv, say after `make locks ARGS=--upgrade`.
+    """
+    versions = os.environ.get("COURSE_COLAB") or "locked"
+    if versions not in ("locked", "today", "newest"):
+        raise TaskFailed(f"COURSE_COLAB is {versions!r}; locked, today and newest are known")
+    venv = VENV if versions == "newest" else COLAB
+    ensure("course" if versions == "newest" else "colab")
+    if versions == "today":
+        install_todays()
+    if version_of(venv_python(venv)) != COLABS_PYTHON:
+        print("Not run on Python {}.{}, which Colab has".format(*COLABS_PYTHON), flush=True)
     drawn = {"COURSE_SOURCE": "drawn", "COURSE_DATA": None}
-    marks = "not slow and not book and not browser"
-    return pytest(marks, [*notebooks(), *left_out, *arguments], drawn, status=True, venv=COLAB)
+    handed_out = ["tests/editions/test_colab.py", *arguments]
+    failed = pytest("colab", handed_out, drawn, status=True, venv=venv)
+    if versions == "newest":  # whose other tests are those of `make test`
+        return failed
+    left_out = [f"--ignore=tests/{name}" for name in TOOLS]
+    marks = "not slow and not book and not browser and not colab"
+    rest = [*notebooks(), *left_out, *arguments]
+    return pytest(marks, rest, drawn, status=True, venv=venv) or failed
+
+
+def install_todays():
+    """Bring .venv-colab to the versions that Colab publishes today, where its lock has another."""
+    try:
+        with urllib.request.urlopen(COLABS_LIST, timeout=60) as answer:
+            published = answer.read().decode("utf-8")
+    except (OSError, ValueError) as error:
+        raise TaskFailed(f"Colab's list could not be fetched from {COLABS_LIST}: {error}") from None
+    locked = (ROOT / "requirements" / "colab.txt").read_text(encoding="utf-8")
+    wanted = todays(published, locked)
+    print("Colab's list of today: {}".format(" ".join(wanted) or "as locked"), flush=True)
+    if wanted:
+        pip_install(COLAB, *wanted)
+        stamp = {key: value for key, value in read_stamp(COLAB).items() if key != "colab"}
+        write_stamp(COLAB, stamp)  # it does not hold the lock any more
+
+
+def todays(published, locked):
+    """Return the requirements in which a published list of versions differs from the lock.
+
+    Versions of builds (2.11.0+cu128) are taken without what tells the build.
+    """
+    pattern = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\+]+)", re.MULTILINE)
+    name = lambda text: re.sub(r"[-_.]+", "-", text).lower()  # noqa: E731
+    ours = {name(found[0]): found[1] for found in pattern.findall(locked)}
+    theirs = {name(found[0]): found[1] for found in pattern.findall(published)}
+    return [f"{each}=={theirs[each]}" for each in sorted(ours)
+            if each in theirs and theirs[each] != ours[each]]  # fmt: skip
 
 
 def publish(arguments):

@@ -56,7 +56,9 @@ def test_workflows_use_the_same_commands(path):
     commands = re.findall(r"run: (.+)", path.read_text(encoding="utf-8"))
     assert commands
     for command in commands:
-        task = re.match(r"(?:make|python course_tools/tasks\.py) ([a-z-]+)$", command)
+        task = re.match(
+            r"(?:make|python course_tools/tasks\.py) ([a-z-]+)(?: ARGS=\S+| --upgrade)?$", command
+        )
         assert re.match(r"(\.venv/bin/)?course ", command) or task[1] in tasks.TASKS
 
 
@@ -354,3 +356,27 @@ def test_a_taken_port_is_left_alone():
         other = tasks.free_port(number)
     assert other != number
     assert tasks.free_port(number) == number
+
+
+# ------------------------------------------------------------------------------------------ Colab
+
+
+def test_colabs_list_of_the_day_is_taken_where_the_lock_has_another_version():
+    locked = "torch==2.11.0 ; sys_platform == 'linux' \\\n    --hash=x\nscikit_learn==1.6.1 \\\n"
+    locked += "tqdm==4.67"
+    published = "torch==2.12.1+cu128\nscikit-learn==1.6.1\ntqdm==4.68.0\nother==1\n# a comment"
+    assert tasks.todays(published, locked) == ["torch==2.12.1", "tqdm==4.68.0"]
+
+
+def test_an_unknown_choice_of_versions_is_refused(monkeypatch):
+    monkeypatch.setenv("COURSE_COLAB", "yesterday")
+    with pytest.raises(tasks.TaskFailed, match="locked, today and newest"):
+        tasks.colab_tests([])
+
+
+def test_the_weekly_check_reaches_other_systems_and_newer_versions():
+    jobs = yaml.safe_load((ROOT / ".github/workflows/weekly.yml").read_text("utf-8"))["jobs"]
+    assert jobs["systems"]["strategy"]["matrix"]["system"] == ["macos-latest", "windows-latest"]
+    assert jobs["colab"]["strategy"]["matrix"]["versions"] == ["locked", "today"]
+    newest = [step.get("run") for step in jobs["newest"]["steps"]]
+    assert newest.index("make locks ARGS=--upgrade") < newest.index("make test")

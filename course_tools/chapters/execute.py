@@ -37,7 +37,8 @@ from course_utils.errors import CourseError
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 PROGRESS_BAR = re.compile(r"\[\d+:\d\d")  # "... [00:12<00:03, 8.1it/s]"
-NOTEBOOK_KEYS, CELL_KEYS = ("mystnb", "myst"), ("tags", "mystnb")  # metadata that authors write
+NOTEBOOK_KEYS = ("mystnb", "myst")  # metadata that authors write
+CELL_KEYS = ("tags", "mystnb", "exercise")
 START_SECONDS = 120  # for a kernel to come up on a busy machine
 # asked of the kernel after the last cell: only it knows which data the cells worked on
 PROBE = """
