@@ -430,11 +430,14 @@ def bench(
         bool,
         typer.Option("--busy", help="Time quick runs beside one busy process per core instead."),
     ] = False,
+    faces: Annotated[
+        bool, typer.Option("--faces", help="Time the decoding of LFW instead.")
+    ] = False,
     as_json: Annotated[
         Path | None, typer.Option("--json", help="Also write the records to FILE.", metavar="FILE")
     ] = None,
     rounds: Annotated[
-        int | None, typer.Option(help="Epochs timed of each loop, 5; with --busy runs, 3.", min=1)
+        int | None, typer.Option(help="Epochs timed of each loop, 5; of the others, 3.", min=1)
     ] = None,
     device: DeviceOption = None,
 ) -> None:
@@ -452,13 +455,19 @@ def bench(
 
     --busy shows how much longer a quick run takes where the machine has other work: "times" is at
     least 2 for a run that had all cores, since half of each is left, and ought not to exceed 4.
+
+    --faces compares the course's decoding of LFW with a plain Pillow loop, and times its cache.
     """
     from course_tools import bench as benchmark
     from course_tools import busy as beside_others
+    from course_tools import decoding
+
+    if busy and faces:
+        raise CourseError("--busy and --faces are two measurements; ask for one at a time")
 
     if as_json:
         runtime.make_folder(as_json.absolute().parent)  # before minutes are spent
-    tool = beside_others if busy else benchmark
+    tool = beside_others if busy else decoding if faces else benchmark
     rows = tool.records(recipe or [], device=device, rounds=rounds or tool.ROUNDS)
     typer.echo(benchmark.table(rows, tool.COLUMNS))
     if as_json:
