@@ -1,0 +1,184 @@
+"""Keep the run `gan_faces` in the package: its averaged generator, scores, history and pictures.
+
+    python -m course_tools.keep_faces RUN [--strips FILE] [--seconds N]
+
+It is scored as `gan_ladder` scored the rungs that a graphics card trained: as many samples as there
+are held-out faces, of the same codes, on the same two referees. What is written: the generator
+with 16 bits to a weight (`face_generator.safetensors`), a rung "faces" in `face_ladder.json` and
+`face_ladder.safetensors`. The hashes for `course_utils/recipes/face_gan.py` are printed.
+RUN is the folder of a run of the recipe, finished or not; FILE holds what eight fixed codes became
+after some epochs, as `epoch/N` (8, 3, 64, 64) uint8 in a safetensors file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import json
+from pathlib import Path
+
+import torch
+
+from course_tools.gan_ladder import Judge, bytes_of
+from course_utils import checkpoint, folders, provenance, runtime
+from course_utils.data import faces
+from course_utils.errors import CourseError
+from course_utils.models.gan import Generator
+from course_utils.recipes.referee import ASSETS
+from course_utils.runs import folder as run_folder
+
+NAME = "faces"
+MADE_BY = "course_tools/keep_faces.py"
+SHAPE = {"width": 32, "refined": True}  # of the recipe's generator
+SAYS = "R1, flips and shifts, rates that fall"
+
+
+@torch.no_grad()
+def drawn(generator: torch.nn.Module, codes: torch.Tensor) -> torch.Tensor:
+    """Return pictures (N, 3, 64, 64) uint8 of codes (N, Z), by a generator in eval mode."""
+    return torch.cat([bytes_of(generator(part)) for part in codes.split(250)])
+
+
+def codes(n: int, seed: int) -> torch.Tensor:
+    """Return the codes (n, 128) that every rung is asked for."""
+    return torch.randn(n, 128, generator=torch.Generator().manual_seed(seed))
+
+
+def history(rows: list[dict], n_train: int) -> list[dict]:
+    """Return a run's history with the names that the ladder's rungs have."""
+    names = {
+        "d_loss": "train_d_loss", "g_loss": "train_g_loss", "real_score": "train_real_score",
+        "fake_score": "train_fake_score", "g_grad_norm": "train_g_grad_norm",
+        "train_score": "train_real_score", "held_score": "val_real_score",
+    }  # fmt: skip
+    return [
+        {"images": row["epoch"] * n_train} | {a: round(row[b], 4) for a, b in names.items()}
+        for row in rows
+    ]
+
+
+def jpeg(pictures: torch.Tensor) -> torch.Tensor:
+    """Return pictures (N, 3, 64, 64) uint8, N divisible by 8, as the bytes of one JPEG sheet."""
+    from PIL import Image
+
+    rows = pictures.reshape(-1, 8, 3, 64, 64).permute(0, 3, 1, 4, 2).reshape(-1, 512, 3)
+    file = io.BytesIO()
+    Image.fromarray(rows.contiguous().numpy()).save(file, "JPEG", quality=90, subsampling=0)
+    return torch.frombuffer(bytearray(file.getvalue()), dtype=torch.uint8)
+
+
+def halved(generator: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Return a generator's state with 16 bits to a number; counts of batches are left out."""
+    state = generator.state_dict().items()
+    return {k: v.half().contiguous() for k, v in state if v.is_floating_point()}
+
+
+def rounded(generator: torch.nn.Module) -> torch.nn.Module:
+    """Return the generator as a reader gets it: with weights of 16 bits, computed in 32."""
+    state = {k: v.float() for k, v in halved(generator).items()}
+    made = Generator(**SHAPE)
+    made.load_state_dict(made.state_dict() | state)
+    return made.eval()
+
+
+def trained(folder: Path) -> tuple[dict[str, torch.Tensor], dict, list[dict]]:
+    """Return the average and the last weights of a run as states, and its history.
+
+    Raises CourseError where the folder holds no run of the recipe.
+    """
+    if run_folder.finished(folder):
+        run = run_folder.load(folder)
+        return run.model.average.state_dict(), run.model.generator.state_dict(), run.history
+    tensors, info = checkpoint.load(folder / run_folder.CHECKPOINT)
+    if info["run"]["recipe"] != "gan_faces":
+        raise CourseError(f"{folder} holds a run of {info['run']['recipe']}, not of gan_faces")
+    parts = [checkpoint.strip(f"{which}/", tensors) for which in ("average", "generator")]
+    return *parts, info["history"]
+
+
+def network(state: dict[str, torch.Tensor]) -> torch.nn.Module:
+    """Return a generator of the recipe with these weights, in eval mode."""
+    made = Generator(**SHAPE)
+    made.load_state_dict(state)
+    return made.eval()
+
+
+def record(judge: Judge, average, last, rows: list[dict], seconds: float) -> dict:
+    """Return what the ladder keeps of a rung."""
+    n, n_train = len(judge.held), len(judge.train)
+    return {
+        "seed": 0, "device": provenance.device_label(runtime.device()),
+        "versions": provenance.versions(), "says": SAYS,
+        "images": rows[-1]["epoch"] * n_train, "seconds": seconds,
+        "steps": rows[-1]["epoch"] * -(-n_train // 64), "graph": False,
+        "history": history(rows, n_train),
+        "parameters": sum(p.numel() for p in average.parameters()),
+        "average": judge.scores(drawn(average, codes(n, seed=1))),
+        "last": judge.scores(drawn(last, codes(n, seed=1))),
+    }  # fmt: skip
+
+
+def write(found: dict, average, strips: dict[str, torch.Tensor]) -> None:
+    """Write the three files of the package, and print their hashes."""
+    made = {k: found[k] for k in ("device", "versions")} | {"made_by": MADE_BY}
+    about = {"data": "lfw", "model": "Generator", "model_args": SHAPE, "rung": NAME}
+    about |= {"images": found["images"], "seconds": found["seconds"], "scores": found["average"]}
+    checkpoint.save(ASSETS / "face_generator.safetensors", halved(average), about | made)
+
+    ladder = ASSETS / "face_ladder.json"
+    kept = json.loads(folders.read_text(ladder))
+    kept["rungs"][NAME] = found
+    folders.write_atomically(ladder, json.dumps(kept, indent=1) + "\n")
+
+    sheets = ASSETS / "face_ladder.safetensors"
+    tensors, info = checkpoint.load(sheets)
+    tensors[f"{NAME}/samples"] = jpeg(drawn(average, codes(64, seed=7)[:16]))
+    if strips:
+        tensors[f"{NAME}/time"] = jpeg(torch.cat(list(strips.values())))
+    own = {k: v for k, v in info.items() if k not in ("format", "seal")}
+    checkpoint.save(sheets, tensors, own)
+    for path in (ladder, sheets, ASSETS / "face_generator.safetensors"):
+        print(f'"{path.name}": "{hashlib.sha256(path.read_bytes()).hexdigest()}",')
+
+
+def looked_at(path: Path | None, rows: list[dict], n_train: int) -> dict[str, torch.Tensor]:
+    """Return the strips of a file in the order of their epochs, and mark their rows.
+
+    The rows of the history whose epoch has a strip get "strip": True.
+    """
+    if path is None:
+        return {}
+    from safetensors.torch import load_file
+
+    found = sorted(load_file(path).items(), key=lambda item: int(item[0].partition("/")[2]))
+    epochs = {int(name.partition("/")[2]) for name, _ in found}
+    for row in rows:
+        if row["images"] // n_train in epochs:
+            row["strip"] = True
+    return dict(found)
+
+
+def main(words: list[str] | None = None) -> None:
+    """Score the run and write the files."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--strips", type=Path)
+    parser.add_argument("--seconds", type=float, default=0, help="that the training took")
+    args = parser.parse_args(words)
+    people = faces("real", "full")
+    held = torch.cat([people.val.x, people.test.x])
+    judge = Judge(None, held, people.train.x)
+    order = torch.randperm(len(people.train.x), generator=torch.Generator().manual_seed(0))
+    floor = judge.scores(people.train.x[order[: len(held)]])
+    print("training faces against held-out people:", floor)
+    average, last, rows = trained(args.run)
+    average, last = rounded(network(average)), network(last)
+    found = record(judge, average, last, rows, args.seconds)
+    strips = looked_at(args.strips, found["history"], len(people.train.x))
+    print(found["average"], found["last"], found["history"][-1])
+    write(found, average, strips)
+
+
+if __name__ == "__main__":
+    main()

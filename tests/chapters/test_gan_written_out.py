@@ -1,0 +1,109 @@
+"""What chapter 06 writes out, networks, losses and the step, does what the package does."""
+
+import ast
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import nbformat
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from course_utils import losses, runtime, train
+from course_utils.data import Batches
+from course_utils.models import gan, plane_gan
+
+GAME = Path(__file__).resolve().parents[2] / "notebooks" / "06_gan_game.ipynb"
+WANTED = ("perceptron", "PointGenerator", "PointDiscriminator", "as_dcgan", "Generator",
+          "Discriminator", "d_loss", "g_loss", "step")  # fmt: skip
+LINES = {"step": 13, "d_loss": 10, "g_loss": 10}  # at most; networks 25
+
+
+def definitions():
+    """Return the notebook's functions and classes by name, as syntax trees."""
+    nb = nbformat.read(GAME, as_version=4)
+    trees = [ast.parse(c.source).body for c in nb.cells if c.cell_type == "code"]
+    return {n.name: n for tree in trees for n in tree if getattr(n, "name", None) in WANTED}
+
+
+@pytest.fixture(scope="module")
+def written():
+    """Return what the notebook defines, executed without the rest of it."""
+    names = {"torch": torch, "nn": nn, "F": F, "pairwise": pairwise}
+    found = definitions()
+    assert set(found) == set(WANTED)
+    module = ast.Module(body=list(found.values()), type_ignores=[])
+    exec(compile(module, str(GAME), "exec"), names)  # of this repository, not of strangers
+    return names
+
+
+@pytest.mark.parametrize("name", WANTED)
+def test_it_is_short_enough_to_be_read(name):
+    assert len(ast.unparse(definitions()[name]).splitlines()) <= LINES.get(name, 25)
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "package", "shape"),
+    [
+        ("PointGenerator", {}, plane_gan.PointGenerator, (5, 2)),
+        ("PointDiscriminator", {"hidden_dim": 128}, plane_gan.PointDiscriminator, (5, 2)),
+        ("Generator", {"width": 8}, gan.Generator, (5, 128)),
+        ("Discriminator", {"width": 8}, gan.Discriminator, (5, 3, 64, 64)),
+    ],
+)
+def test_the_networks_are_those_of_the_package(written, name, args, package, shape):
+    """From the same seed the same weights, and of the same input the same output, to the bit."""
+    made = []
+    for build in (written[name], package):
+        torch.manual_seed(3)
+        made.append(build(**args))
+    ours, theirs = made
+    assert [v.tolist() for v in ours.state_dict().values()] == [
+        v.tolist() for v in theirs.state_dict().values()
+    ]
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    assert ours(x).equal(theirs(x))
+
+
+def test_the_losses_are_those_of_the_package(written):
+    real, fake = torch.randn(2, 9, generator=torch.Generator().manual_seed(2))
+    assert written["d_loss"](real, fake).item() == pytest.approx(losses.logistic_d(real, fake))
+    assert written["g_loss"](fake).item() == pytest.approx(losses.non_saturating_g(fake))
+    zero = torch.zeros(3)
+    assert written["d_loss"](zero, zero).item() == pytest.approx(2 * math.log(2))
+
+
+@pytest.mark.parametrize("kind", ["points", "faces"])
+def test_the_step_is_that_of_fit_gan(written, kind):
+    """One epoch of each from the same seed: the same weights, up to the last digits."""
+    torch.manual_seed(5)
+    if kind == "points":
+        x, nets = torch.randn(96, 2), ("PointGenerator", "PointDiscriminator")
+    else:
+        x, nets = torch.rand(24, 3, 64, 64), ("Generator", "Discriminator")
+    args = {} if kind == "points" else {"width": 4}
+    batches = Batches(x, torch.zeros(len(x), dtype=torch.long), len(x) // 3)
+    trained = []
+    for by_hand in (True, False):
+        runtime.seed_everything(0)
+        g, d = (written[name](**args) for name in nets)
+        average = gan_average(g)
+        g_opt, d_opt = (torch.optim.Adam(n.parameters(), 1e-3, betas=(0.5, 0.99)) for n in (g, d))
+        torch.manual_seed(1)
+        if by_hand:
+            for real, _ in batches:
+                written["step"](g, d, g_opt, d_opt, real)
+        else:
+            train.fit_gan(g, d, average, batches, epochs=1, d_loss=losses.logistic_d,
+                          g_loss=losses.non_saturating_g, d_optimizer=d_opt, g_optimizer=g_opt,
+                          progress=False)  # fmt: skip
+        trained.append([*g.state_dict().items(), *d.state_dict().items()])
+    for (name, ours), (_, theirs) in zip(*trained, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def gan_average(generator):
+    """Return the average that `fit_gan` asks for; nothing here looks at it."""
+    return train.gan.average_of(generator)
