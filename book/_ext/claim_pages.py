@@ -32,16 +32,8 @@ STATES = {
     "failed": "NOT reached",
 }
 BOUNDS = {"claim": "Bound", "goal": "Goal", "expectation": "Expected"}
-# a link from a chapter leads into a folded list: open it there, where a browser does not
-REVEAL = """<script>
-function revealClaim() {
-  const entry = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  const folded = entry && entry.closest("details.claim-chapter");
-  if (folded && !folded.open) { folded.open = true; entry.scrollIntoView(); }
-}
-addEventListener("hashchange", revealClaim);
-addEventListener("DOMContentLoaded", revealClaim);
-</script>"""
+# folds, links into what is folded, and the form that narrows the list
+SCRIPT = f"<script>\n{Path(__file__).with_name('claims.js').read_text(encoding='utf-8')}</script>"
 SIGNS = {"<": "below", "<=": "at most", ">": "above", ">=": "at least"}
 
 
@@ -119,7 +111,7 @@ class ClaimsTable(SphinxDirective):
             chapters.setdefault(verdict.claim.chapter, []).append(verdict)
         parts = [nodes.paragraph("", summary(verdicts.values()))]
         parts += [self.section(name, members) for name, members in chapters.items()]
-        return [*parts, html(REVEAL)]
+        return [*parts, html(SCRIPT)]
 
     def section(self, chapter: str, verdicts: list[Verdict]) -> nodes.section:
         """Return the section of one chapter, folded; what most records share is said once."""
@@ -147,7 +139,9 @@ class ClaimsTable(SphinxDirective):
         standard.labels[label] = (self.env.docname, label, claim.id)
         standard.anonlabels[label] = (self.env.docname, label)
         command = f"course claims --rerun {claim.id}"
-        box = nodes.container(ids=[label], classes=["claim-entry"])
+        box = nodes.container(ids=[label], classes=["claim-entry", f"is-{verdict.state}"])
+        if claim.stated:
+            box["classes"].append(f"stated-{claim.stated}")
         box += nodes.paragraph("", "", *self.parse_inline(claim.says)[0], classes=["claim-says"])
         box += field_list(evidence(verdict, shared))
         box += nodes.literal_block(command, command, language="console")

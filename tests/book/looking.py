@@ -24,12 +24,18 @@ CHROMIUM_OPTIONS = [
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
-# Formulas that are still text, or that MathJax could not read.
+# Formulas that are still text, that MathJax could not read, or that are cut and cannot be scrolled.
 MATHS_FAULTS = """() => {
   const article = document.querySelector("article") || document.body;
   const formulas = [...article.querySelectorAll(".math")];
   const bare = formulas.filter(f => !f.querySelector("mjx-container"));
+  const cut = [...article.querySelectorAll(".math mjx-math")].filter(f => {
+    const box = f.closest(".math"), room = box.clientWidth;
+    return room && f.getBoundingClientRect().width > room + 1
+      && !(getComputedStyle(box).overflowX === "auto" && box.tabIndex === 0);
+  });
   return bare.map(f => "not rendered: " + f.textContent.trim().slice(0, 60))
+    .concat(cut.map(f => "cut: " + f.closest(".math").textContent.trim().slice(0, 60)))
     .concat([...article.querySelectorAll("mjx-merror")].map(e => "unreadable: " + e.textContent));
 }"""
 
@@ -64,6 +70,21 @@ CONTRAST_FAULTS = """() => {
   }
   return [...faults];
 }"""
+
+
+# What axe-core objects to; contrast is measured above, in a fraction of its time.
+AXE_FAULTS = """async () => {
+  const rules = { "color-contrast": { enabled: false } };
+  const found = await axe.run(document, { rules, resultTypes: ["violations"] });
+  return found.violations.flatMap(v => v.nodes.map(
+    n => `axe: ${v.id}: ${v.help}: ${n.html.slice(0, 100)}`));
+}"""
+
+
+def find_axe() -> Path:
+    """Return axe-core's script, which a package of the tests brings along; skip without it."""
+    package = pytest.importorskip("axe_playwright_python", reason="axe-core is not installed")
+    return Path(package.__file__).with_name("axe.min.js")
 
 
 def find_chromium() -> str | None:
@@ -102,6 +123,14 @@ class Visitor:
         for script in (MATHS_FAULTS, ASSET_FAULTS, CONTRAST_FAULTS):
             found += self.page.evaluate(script)
         return [f"{Path(urlsplit(address).path).name}: {fault}" for fault in found]
+
+
+def axe_faults(visitor: Visitor, address: str) -> list[str]:
+    """Open a page and return what axe-core finds in it, each with the page's name."""
+    visitor.look_at(address)
+    visitor.page.evaluate(find_axe().read_text(encoding="utf-8") + ";0")
+    found = visitor.page.evaluate(AXE_FAULTS)
+    return [f"{Path(urlsplit(address).path).name}: {fault}" for fault in found]
 
 
 @contextlib.contextmanager

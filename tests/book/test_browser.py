@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from looking import DESKTOP, PHONE, chromium_or_skip, window
+from looking import DESKTOP, PHONE, axe_faults, chromium_or_skip, window
 
 from course_tools.site import pages
 
@@ -29,6 +29,18 @@ def test_every_page_is_all_right(site, browser, serve, transport, size, scheme):
                 continue
             found += visitor.look_at(f"{home}/{page.path.relative_to(page.root).as_posix()}")
         assert visitor.page.evaluate("document.documentElement.dataset.theme") == scheme
+    assert not found, "\n" + "\n".join(found)
+
+
+@pytest.mark.timeout(1800)  # seconds a page on an idle machine, a minute on a busy one
+@pytest.mark.parametrize(("size", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])
+def test_axe_finds_nothing_on_any_page(site, browser, size, scheme):
+    found = []
+    with window(browser, site.as_uri(), size, scheme) as visitor:
+        for page in pages.pages_of(site):
+            if not page.is_redirect:
+                path = page.path.relative_to(page.root).as_posix()
+                found += axe_faults(visitor, f"{site.as_uri()}/{path}")
     assert not found, "\n" + "\n".join(found)
 
 
@@ -130,6 +142,35 @@ def test_a_planted_fault_is_seen(name, browser, serve, tmp_path):
     home = serve(tmp_path)
     with window(browser, home, DESKTOP, "light") as visitor:
         assert expected in "\n".join(visitor.look_at(f"{home}/page.html"))
+
+
+UNFIT = {  # what is on the page: what axe says
+    '<img src="data:,">': "image-alt",
+    '<div role="list"><a href="#">one</a></div>': "aria-required-children",
+    "<button></button>": "button-name",
+    "<ul><p>no item</p></ul>": "list",
+}
+
+
+@pytest.mark.parametrize("body", UNFIT)
+def test_axe_sees_a_planted_fault(body, browser, tmp_path):
+    html = f'<html lang="en"><title>t</title><body><main><h1>t</h1>{body}</main></body></html>'
+    (tmp_path / "page.html").write_text(html, encoding="utf-8")
+    with window(browser, tmp_path.as_uri(), DESKTOP, "light") as visitor:
+        found = axe_faults(visitor, f"{tmp_path.as_uri()}/page.html")
+    assert any(f"axe: {UNFIT[body]}:" in fault for fault in found), found
+
+
+@pytest.mark.parametrize("fit", [True, False])
+def test_a_formula_that_is_cut_is_seen(fit, browser, tmp_path):
+    """One that scrolls, and that the keys can reach, is none."""
+    box = 'style="overflow-x:auto" tabindex="0"' if fit else 'style="overflow:hidden"'
+    formula = '<mjx-container><mjx-math style="display:block;width:900px">x</mjx-math>'
+    body = f'<article><div class="math" {box}>{formula}</mjx-container></div></article>'
+    (tmp_path / "page.html").write_text(f"<title>t</title>{body}", encoding="utf-8")
+    with window(browser, tmp_path.as_uri(), PHONE, "light") as visitor:
+        found = visitor.look_at(f"{tmp_path.as_uri()}/page.html")
+    assert (found == []) if fit else any("cut: x" in fault for fault in found)
 
 
 def test_a_sound_page_is_not_blamed(browser, serve, tmp_path):

@@ -120,7 +120,75 @@ def test_each_chapter_is_folded_and_a_link_into_it_opens_it(tmp_path):
     summaries = [chapter.summary.get_text() for chapter in folded]
     assert summaries[0] == "2 statements; every bound is reached but 1: toy.goal."
     assert summaries[1] == "One statement; every bound is reached."
-    assert "revealClaim" in page and not folded[0].has_attr("open")
+    assert "details.claim-chapter" in page and not folded[0].has_attr("open")
+
+
+@pytest.fixture(scope="module")
+def listed(tmp_path_factory) -> str:
+    """Return the address of a list of two chapters: three statements, one missed, one foretold."""
+    folder = tmp_path_factory.mktemp("claims")
+    claims = folder / "book" / "claims"
+    claims.mkdir(parents=True)
+    second = STATEMENTS.split("[[claim]]")[1].replace("toy.error", "conv.sharp")
+    (claims / "02.toml").write_text(f'[[claim]]{second}stated = "before"\n', encoding="utf-8")
+    (claims / "02.json").write_text(json.dumps({"conv.sharp": RECORD}))
+    done, _ = build(folder, TABLE, RECORDS)
+    assert done.returncode == 0, done.stderr
+    return (folder / "out" / "index.html").as_uri()
+
+
+def seen(page) -> list[str]:
+    """Return the ids of the statements that a reader sees."""
+    return [e.get_attribute("id") for e in page.locator(".claim-entry").all() if e.is_visible()]
+
+
+@pytest.mark.browser
+def test_the_list_is_narrowed_from_the_keyboard(browser, listed):
+    page = browser.new_page()
+    page.goto(listed)
+    assert seen(page) == [] and page.locator("output").inner_text() == "3 statements"
+    page.get_by_label("Words or id").focus()
+    page.keyboard.type("error small")
+    assert seen(page) == ["claim-toy-error", "claim-conv-sharp"]
+    assert page.locator("output").inner_text() == "2 of 3 statements"
+    page.keyboard.type(" conv")
+    assert seen(page) == ["claim-conv-sharp"]
+    assert not page.get_by_role("heading", name="Chapter 01").is_visible()
+    for _ in range(3):  # past both lists of choices to the button
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.querySelector('output').value === '3 statements'")
+    assert seen(page) == [] and page.get_by_role("heading", name="Chapter 01").is_visible()
+    page.close()
+
+
+@pytest.mark.browser
+def test_the_list_is_narrowed_by_outcome_and_by_when_it_was_stated(browser, listed):
+    page = browser.new_page()
+    page.goto(listed)
+    page.get_by_label("Outcome").select_option("missed or refuted")
+    assert seen(page) == ["claim-toy-goal"]
+    page.evaluate("location.hash = '#claim-conv-sharp'")  # a link to one that is left out
+    page.wait_for_function("!document.getElementById('claim-conv-sharp').hidden")
+    assert seen(page) == ["claim-conv-sharp"]  # its chapter is open, and the form asks nothing
+    assert page.get_by_label("Outcome").input_value() == ""
+    page.get_by_label("Stated").select_option("before the value was seen")
+    assert seen(page) == ["claim-conv-sharp"]
+    page.get_by_label("Stated").select_option("after it")
+    assert seen(page) == [] and page.locator("output").inner_text() == "0 of 3 statements"
+    page.close()
+
+
+@pytest.mark.browser
+def test_without_scripts_every_statement_can_be_read(browser, listed):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(listed)
+    assert page.locator("form.claim-filter").count() == 0
+    for fold in page.locator("details.claim-chapter > summary").all():
+        fold.click()
+    assert len(seen(page)) == 3
+    context.close()
 
 
 FAULTY = {  # what is written into the text: what the build says

@@ -102,7 +102,9 @@ def book(tmp_path_factory) -> Path:
         f"import sys\nsys.path.insert(0, {str(EXTENSIONS)!r})\n"
         "extensions = ['myst_nb', 'plots']\nnb_execution_mode = 'off'\n"
         "html_theme = 'sphinx_book_theme'\nexclude_patterns = ['out']\n"
-        "html_theme_options = {'logo': {'text': 'Plots'}}\n",
+        "html_theme_options = {'logo': {'text': 'Plots'}}\n"
+        f"html_static_path = [{str(ROOT / 'book' / '_static')!r}]\n"
+        "html_css_files = ['custom.css']\n",
         encoding="utf-8",
     )
     command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", str(folder), str(folder / "out")]
@@ -143,3 +145,17 @@ def test_a_browser_draws_it_in_the_theme(book, browser, scheme):
     assert {ink, rgb} <= set(seen)
     assert "rgb(0, 0, 0)" not in seen
     assert scheme == "light" or "rgb(255, 255, 255)" not in seen
+
+
+CAPTION = """() => ["figcaption .caption-text", "article p"].map(place => {
+  const style = getComputedStyle(document.querySelector(place));
+  return [style.color, style.fontWeight];
+})"""
+
+
+@pytest.mark.browser
+def test_a_caption_is_as_clear_as_the_text(book, browser):
+    with window(browser, book.as_uri(), DESKTOP, "dark") as visitor:
+        visitor.page.goto(f"{book.as_uri()}/index.html")
+        caption, text = visitor.page.evaluate(CAPTION)
+    assert caption == text
