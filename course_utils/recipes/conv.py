@@ -59,10 +59,10 @@ GAPS = {"loss": losses.masked_reconstruction, "loss_args": {"masked": 0.1}}
 # The seeds are as many as were trained for the book, most of them on one thread.
 RECIPES = [
     _tutorial("conv_source", "5,729 parameters, code 8 x 2 x 2, weight decay, as source 000",
-              TUTORIAL, TUTORIAL_QUICK, seeds=3),
+              TUTORIAL, TUTORIAL_QUICK),
     _tutorial("conv_source_no_decay", "the network `conv_source` without weight decay", *NO_DECAY),
     _tutorial("conv_mlp_32", "784-128-64-32, fully connected, trained like `conv_source`",
-              TUTORIAL, TUTORIAL_QUICK, seeds=3, model=Autoencoder,
+              TUTORIAL, TUTORIAL_QUICK, model=Autoencoder,
               model_args={"widths": (128, 64), "code_dim": 32, "output": "tanh"}),
     _changed("conv_cycle", "the network `conv_source`; its learning rate rises and falls once"),
     _changed("conv_gaps", "... trained on images with gaps", rest=GAPS),
