@@ -12,6 +12,7 @@ from torch import nn
 from course_tools.chapters.cells import code_cells
 from course_tools.chapters.rules import FOLDER
 from course_utils import recipes
+from course_utils.models import MLP
 
 pytestmark = pytest.mark.notebook
 
@@ -89,3 +90,33 @@ def test_adagrad(start):
         optimizer.step()
     for p, q in zip(ours, theirs, strict=True):
         assert torch.allclose(p, q, atol=1e-5)
+
+
+def test_the_best_network(x):
+    """In training with the noise taken out, and in eval mode."""
+    torch.manual_seed(0)
+    ours = written("07_best_mlp", "Noisy")["Noisy"]()
+    theirs = MLP(recipes.get("mlp_minute").model_args["widths"], "gelu", batch_norm=True)
+    own, other = list(ours.parameters()), list(theirs.parameters())
+    assert [p.shape for p in own] == [p.shape for p in other]
+    with torch.no_grad():
+        for p, q in zip(own, other, strict=True):
+            q.copy_(p)
+    sigma, ours.sigma = ours.sigma, 0.0
+    assert torch.allclose(ours.train()(x), theirs.train()(x), atol=1e-4)
+    assert torch.allclose(ours.eval()(x), theirs.eval()(x), atol=1e-4)
+    assert sigma == recipes.get("mlp_minute").model_args["noise"]
+    ours.sigma = sigma
+    torch.manual_seed(0)
+    noisy = x + sigma * torch.randn(20, 784).view_as(x)
+    torch.manual_seed(0)
+    assert torch.allclose(ours.train()(x), theirs.train()(noisy), atol=1e-3)
+
+
+def test_smoothed():
+    smoothed = written("07_best_mlp", "smoothed")["smoothed"]
+    torch.manual_seed(0)
+    logits, y = torch.randn(50, 10), torch.randint(0, 10, (50,))
+    for share in (0.0, 0.1, 0.5):
+        expected = F.cross_entropy(logits, y, label_smoothing=share).item()
+        assert smoothed(logits, y, share).item() == pytest.approx(expected, rel=1e-5)
