@@ -111,6 +111,7 @@ def test_the_best_network(x):
     noisy = x + sigma * torch.randn(20, 784).view_as(x)
     torch.manual_seed(0)
     assert torch.allclose(ours.train()(x), theirs.train()(noisy), atol=1e-3)
+    assert torch.allclose(ours.eval()(x), theirs.eval()(x), atol=1e-3)  # and no noise when testing
 
 
 def test_smoothed():
