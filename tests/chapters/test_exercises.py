@@ -1,0 +1,90 @@
+"""The stored exercises: their parts, and that notebook and package say the same."""
+
+import ast
+import re
+
+import nbformat
+import pytest
+
+from course_tools.chapters import exercises, rules
+from course_tools.chapters.cells import stdout, tags
+from course_utils import check
+from course_utils.check.exercise import source_of
+from course_utils.check.verdict import VERDICT_TYPE
+
+NOTEBOOKS = {path.stem: nbformat.read(path, 4) for path in rules.exercises()}
+EXERCISES = [
+    (stem, cells) for stem, nb in NOTEBOOKS.items() for cells in exercises.exercises_of(nb)
+]
+IDS = [f"{stem[:2]}-{cells[0].metadata.exercise.name}" for stem, cells in EXERCISES]
+
+
+def parts(cells, part):
+    """Return the cells of one kind."""
+    return [cell for cell in cells if exercises.part_of(cell) == part]
+
+
+@pytest.mark.parametrize("stem", NOTEBOOKS)
+def test_a_notebook_has_every_kind_of_exercise(stem):
+    nb = NOTEBOOKS[stem]
+    kinds = [cells[0].metadata.exercise.kind for cells in exercises.exercises_of(nb)]
+    assert len(kinds) >= 6
+    assert kinds.count("implement") + kinds.count("warm-up") >= 2
+    assert "bug hunt" in kinds and "experiment" in kinds
+    assert {"explain", "draw"} & set(kinds)
+    last = nb.cells[-1]
+    assert tags(last) == {"summary"} and last.source == "check.summary()"
+    names = {cells[0].metadata.exercise.name for cells in exercises.exercises_of(nb)}
+    began = re.search(r'check\.begin\("(\w+)", edition=(\d+)\)', nb.cells[1].source)
+    assert int(began[2]) == check.EDITION
+    assert {n for n, c in check.CHECKS.items() if c.chapter == began[1]} <= names
+
+
+@pytest.mark.parametrize(("stem", "cells"), EXERCISES, ids=IDS)
+def test_an_exercise_is_complete(stem, cells):
+    statement = cells[0]
+    assert re.match(r"## \d+\. ", statement.source)
+    assert exercises.faults(statement.metadata.exercise) == []
+    assert 1 <= len(parts(cells, "hint")) <= 3
+    assert any(cell.cell_type == "markdown" for cell in parts(cells, "solution"))
+    order = [exercises.PARTS.index(exercises.part_of(cell)) for cell in cells]
+    assert order == sorted(order)
+
+
+@pytest.mark.parametrize(("stem", "cells"), EXERCISES, ids=IDS)
+def test_notebook_and_package_say_the_same(stem, cells):
+    facts = cells[0].metadata.exercise
+    if facts.kind in ("explain", "draw"):
+        assert not parts(cells, "check")
+        return
+    found = check.CHECKS[facts.name]
+    assert [cell.source for cell in parts(cells, "hint")] == list(found.hints)
+    (starter,) = parts(cells, "starter")
+    assert [cell.source for cell in parts(cells, "check")] == [f"check.{facts.name}({facts.name})"]
+    if "graded" not in tags(cells[0]):
+        code = [cell.source for cell in parts(cells, "solution") if cell.cell_type == "code"]
+        assert code == [source_of(found.reference)]
+    written = ast.parse(starter.source).body[0]
+    assert [argument.arg for argument in written.args.args] == list(found.takes)
+    if found.starter is not None:
+        handed_out = source_of(found.starter).replace(found.starter.__name__, found.name, 1)
+        assert starter.source == handed_out
+
+
+@pytest.mark.parametrize(("stem", "cells"), EXERCISES, ids=IDS)
+def test_the_starter_is_not_attempted_and_the_stored_verdict_is_right(stem, cells):
+    for cell in parts(cells, "check"):
+        found = check.CHECKS[cells[0].metadata.exercise.name]
+        space: dict = {}
+        exec("import torch\nimport torch.nn.functional as F\nfrom torch import nn", space)
+        exec(parts(cells, "starter")[0].source, space)
+        assert found.judge(space[found.name]).state == "not attempted"
+        verdicts = [out.data[VERDICT_TYPE] for out in cell.outputs if VERDICT_TYPE in
+                    out.get("data", {})]  # fmt: skip
+        assert [verdict["state"] for verdict in verdicts] == ["right"]
+        assert not any(out.output_type == "execute_result" for out in cell.outputs)
+        assert stdout(cell) == (
+            f"This check trains: it takes about {found.seconds} s.\n" if found.seconds else ""
+        )
+    for cell in parts(cells, "solution"):
+        assert not cell.get("outputs"), "the page folds source and explanation into one"
