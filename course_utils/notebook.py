@@ -1,12 +1,18 @@
-"""What a notebook shows beside figures: the package's own source, shape tables, result tables."""
+"""What a notebook shows beside figures: the package's source, tables of shapes, results, sounds."""
 
 from __future__ import annotations
 
+import base64
+import html
 import inspect
+import io
+import wave as wave_files
 
 import torch
-from IPython.display import Markdown
+from IPython.display import HTML, Markdown
 from torch import nn
+
+from course_utils.errors import CourseError
 
 
 def source(*objects) -> Markdown:
@@ -49,3 +55,31 @@ def shapes(model: nn.Module, *inputs: torch.Tensor) -> Markdown:
         for hook in hooks:
             hook.remove()
     return table(rows)
+
+
+def sound(wave: torch.Tensor, rate: int, words: str) -> HTML:
+    """Return a sound that is heard in the page, with its words above the player.
+
+    Args:
+        wave: samples (N,), any scale: the loudest becomes full.
+        rate: samples a second; 8,000 Hz and 16 bits make 21 kB of a second.
+        words: what is heard, for eyes and for screen readers.
+
+    Raises CourseError for anything but one channel of finite samples.
+    """
+    if wave.ndim != 1 or not len(wave) or not wave.isfinite().all():
+        raise CourseError(f"wave has shape {tuple(wave.shape)}; give finite samples (N,)")
+    loudest = max(float(wave.abs().max()), 1e-9)
+    samples = (wave / loudest * 32767).round().to(torch.int16).cpu().numpy()
+    written = io.BytesIO()
+    with wave_files.open(written, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(samples.astype("<i2").tobytes())
+    data = base64.b64encode(written.getvalue()).decode()
+    said = html.escape(words)
+    return HTML(
+        f"<p>{said}</p>\n"
+        f'<audio controls aria-label="{said}" src="data:audio/wav;base64,{data}"></audio>'
+    )

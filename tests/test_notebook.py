@@ -1,10 +1,15 @@
 """What a lesson shows beside figures: sources, tables, and the shapes that layers make."""
 
+import base64
+import io
+import re
+
 import pytest
 import torch
 from torch import nn
 
 from course_utils import losses, notebook
+from course_utils.errors import CourseError
 from course_utils.models import Autoencoder
 
 
@@ -41,3 +46,28 @@ def test_tables_show_four_significant_digits():
     text = notebook.table([{"a": 1 / 3, "b": "x"}, {"a": 2, "b": 1e6 / 7}]).data
     assert text.splitlines() == ["| a | b |", "| --- | --- |", "| 0.3333 | x |",
                                  "| 2 | 1.429e+05 |"]  # fmt: skip
+
+
+def test_a_sound_is_a_wav_file_with_words():
+    """Read back by another package, sample by sample."""
+    from scipy.io import wavfile
+
+    wave = torch.sin(torch.arange(800) / 8)
+    shown = notebook.sound(wave / 3, 8000, "A note & its <octave>").data
+    assert shown.count("A note &amp; its &lt;octave&gt;") == 2 and "controls" in shown
+    content = base64.b64decode(re.search(r"base64,([^\"]+)\"", shown)[1])
+    rate, samples = wavfile.read(io.BytesIO(content))
+    assert rate == 8000 and samples.dtype.name == "int16"
+    assert abs(torch.from_numpy(samples / 32767) - wave / wave.abs().max()).max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    "wave", [torch.zeros(0), torch.zeros(2, 100), torch.tensor([0.0, float("nan")])]
+)
+def test_what_is_no_sound_is_refused(wave):
+    with pytest.raises(CourseError, match="finite samples"):
+        notebook.sound(wave, 8000, "words")
+
+
+def test_silence_is_a_sound():
+    assert "audio" in notebook.sound(torch.zeros(100), 8000, "silence").data

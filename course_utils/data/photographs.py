@@ -67,9 +67,7 @@ def images(names: tuple[str, ...] = tuple(FILES)) -> dict[str, torch.Tensor]:
     return found
 
 
-def patches(
-    n: int, names: tuple[str, ...] = LEARNT, side: int = 16, seed: int = 0
-) -> torch.Tensor:
+def patches(n: int, names: tuple[str, ...] = LEARNT, side: int = 16, seed: int = 0) -> torch.Tensor:
     """Return n square patches (n, side * side), float32 in [0, 1], cut from random places.
 
     Each photograph gives as many as any other, however large it is (those in front one more where
@@ -116,8 +114,7 @@ def cut(pictures, n: int, side: int = 16, seed: int = 0) -> torch.Tensor:
     for i in range(n):
         picture = pictures[i % len(pictures)]
         top, left = (
-            int(torch.randint(size - side + 1, (1,), generator=generator))
-            for size in picture.shape
+            int(torch.randint(size - side + 1, (1,), generator=generator)) for size in picture.shape
         )
         made.append(picture[top : top + side, left : left + side].reshape(-1))
     return torch.stack(made)[torch.randperm(n, generator=generator)].float()

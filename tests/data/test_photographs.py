@@ -27,7 +27,7 @@ def test_nine_grey_photographs_at_half_their_size():
     assert found["astronaut"].shape == (256, 256) and found["china"].shape == (213, 320)
     assert found["chelsea"].shape == (150, 225)  # 451 columns: the last is left out
     for grey in found.values():
-        assert grey.dtype == torch.float32 and 0 <= grey.min() and grey.max() <= 1
+        assert grey.dtype == torch.float32 and grey.min() >= 0 and grey.max() <= 1
         assert grey.std() > 0.1
 
 
@@ -91,7 +91,10 @@ def test_claims_about_photographs_may_be_judged():
         (lambda: photographs.patches(True), "n is True"),
         (lambda: photographs.patches(5, ()), "names is empty"),
         (lambda: photographs.patches(5, side=0), "side is 0"),
-        (lambda: photographs.patches(5, ("chelsea",), side=151), "side is 151, and the smallest picture has 1"),
+        (
+            lambda: photographs.patches(5, ("chelsea",), side=151),
+            "side is 151, and the smallest picture has 1",
+        ),
         (lambda: photographs.cut([], 5), "no picture"),
         (lambda: photographs.cut(torch.rand(3, 1, 20, 20), 5), "grey pictures"),
         (lambda: photographs.cut([torch.ones(20, 20, dtype=torch.uint8)], 5), "torch.uint8"),
@@ -105,7 +108,7 @@ def test_bad_input_is_refused(call, words):
 def test_a_package_without_its_pictures_is_named(monkeypatch, tmp_path):
     elsewhere = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: elsewhere)
-    with pytest.raises(CourseError, match="camera.png of scikit-image is not there"):
+    with pytest.raises(CourseError, match=r"camera\.png of scikit-image is not there"):
         photographs.images(("camera",))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(CourseError, match="pip install --force-reinstall scikit-learn"):

@@ -1,0 +1,103 @@
+"""What chapter 00 writes out by hand computes what scikit-image and scikit-learn compute."""
+
+import math
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import orthogonal_mp
+
+from course_tools.chapters.cells import code_cells
+from course_tools.chapters.rules import FOLDER
+
+
+def written(*needed: str) -> dict:
+    """Return what the cells of chapter 00 that define these functions define, and no more."""
+    names = {"torch": torch, "np": np, "math": math}
+    for cell in code_cells(nbformat.read(FOLDER / "00_features.ipynb", as_version=4)):
+        for part in cell.source.split("\n\n\n"):  # two empty lines around a function
+            if part.startswith(tuple(f"def {name}(" for name in needed)):
+                # a function ends before the first line that is not indented
+                lines = part.split("\n")
+                end = next(
+                    (i for i, line in enumerate(lines[1:], 1) if line and line[0] != " "), None
+                )
+                exec("\n".join(lines[:end]), names)
+    assert set(needed) <= set(names)
+    return names
+
+
+@pytest.fixture(scope="module")
+def chapter():
+    """Return the functions that stand in the chapter."""
+    return written("hog", "matching_pursuit", "centred", "left_over", "area")
+
+
+@pytest.fixture
+def atoms():
+    """Return 64 random atoms (64, 256) of length one."""
+    made = torch.randn(64, 256, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    return made / made.norm(dim=1, keepdim=True)
+
+
+def test_hog_is_scikit_images(chapter):
+    from skimage.feature import hog
+
+    x = torch.rand(6, 28, 28, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    x[5] = x[5].round()  # edges that run exactly across or down
+    theirs = [
+        hog(image.numpy(), pixels_per_cell=(7, 7), cells_per_block=(2, 2), block_norm="L2")
+        for image in x
+    ]
+    ours = chapter["hog"](x)
+    assert ours.shape == (6, 324)
+    assert torch.allclose(ours, torch.from_numpy(np.stack(theirs)), atol=1e-8)
+
+
+@pytest.mark.parametrize("k", [1, 3, 12])
+def test_matching_pursuit_is_scikit_learns(chapter, atoms, k):
+    x = torch.randn(30, 256, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    ours = chapter["matching_pursuit"](x, atoms, k)
+    theirs = orthogonal_mp(atoms.T.numpy(), x.T.numpy(), n_nonzero_coefs=k).reshape(64, 30)
+    assert torch.allclose(ours, torch.from_numpy(theirs.T), atol=1e-9)
+    assert ((ours != 0).sum(1) == k).all()
+
+
+def test_matching_pursuit_finds_what_few_atoms_made(chapter, atoms):
+    code = torch.zeros(5, 64, dtype=torch.float64)
+    for i in range(5):
+        code[i, [i, 20 + i, 50 + i]] = torch.tensor([3.0, -2.0, 1.0], dtype=torch.float64)
+    assert torch.allclose(chapter["matching_pursuit"](code @ atoms, atoms, 3), code, atol=1e-9)
+
+
+def test_silence_has_the_code_zero(chapter, atoms):
+    """And so has a frame that fewer atoms rebuild than are asked for: nothing divides by zero."""
+    quiet = torch.stack([torch.zeros(256, dtype=torch.float64), atoms[7]])
+    code = chapter["matching_pursuit"](quiet, atoms, 4)
+    assert torch.allclose(code @ atoms, quiet, atol=1e-9)
+
+
+def test_left_over(chapter, atoms):
+    """Of an orthogonal set, k atoms leave what the other coefficients hold."""
+    x = torch.randn(10, 256, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    eye = torch.eye(256, dtype=torch.float64)
+    largest = x.square().sort(dim=1, descending=True).values
+    expected = float(largest[:, 5:].sum() / largest.sum())
+    assert chapter["left_over"](x, eye, 5) == pytest.approx(expected)
+    assert chapter["left_over"](atoms[:4], atoms, 1) == pytest.approx(0, abs=1e-12)
+
+
+def test_centred(chapter):
+    found = chapter["centred"](torch.rand(5, 256))
+    assert found.dtype == torch.float64 and found.mean(1).abs().max() < 1e-12
+
+
+def test_area(chapter):
+    one_of_four = torch.zeros(100)
+    one_of_four[:25] = -1.0
+    assert chapter["area"](one_of_four) == pytest.approx(0.13, abs=0.011)  # half of a quarter
+    assert chapter["area"](torch.ones(100)) == pytest.approx(0.5, abs=0.011)
+    spike = torch.full((100,), 0.01)
+    spike[3] = 5.0
+    assert chapter["area"](spike) == pytest.approx(0.01)
