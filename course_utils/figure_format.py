@@ -1,5 +1,7 @@
 """How a notebook keeps a figure: a plot as a drawing (SVG), images and crowded plots as PNG.
 
+Images in colour, faces that is, are kept as JPEG: a PNG of the same sheet is five times as large.
+
 A drawing is sharp at any size, and the book gives it the colours of the page, light or dark
 (`book/_ext/plots.py`); everywhere else (Jupyter, Colab, GitHub) it shows as it is stored, dark on
 white. `plotting.style` switches this on; nothing else is needed.
@@ -13,6 +15,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
 LARGEST = 150_000  # characters of a drawing: beyond, a PNG of the same figure is smaller
+JPEG = {"quality": 86, "subsampling": 0, "optimize": True}  # colours as sharp as light
 # the same figure gives the same file: no date, no name of a program, ids that are no accident
 METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 SALT = "course"
@@ -35,6 +38,11 @@ def is_plot(figure: Figure) -> bool:
         axes.images or any(isinstance(part, QuadMesh) for part in axes.collections)
         for axes in figure.axes
     )
+
+
+def is_photograph(figure: Figure) -> bool:
+    """Tell whether a figure shows images in three colours."""
+    return any(image.get_array().ndim == 3 for axes in figure.axes for image in axes.images)
 
 
 def as_svg(figure: Figure) -> str:
@@ -75,6 +83,8 @@ def bundle(figure: Figure, include=None, exclude=None) -> dict[str, str]:
         return {}  # an empty figure is not shown
     if is_plot(figure) and len(svg := as_svg(figure)) <= LARGEST:
         return {"image/svg+xml": svg}
+    if is_photograph(figure):
+        return {"image/jpeg": print_figure(figure, "jpeg", base64=True, pil_kwargs=JPEG)}
     return {"image/png": print_figure(figure, "png", base64=True)}
 
 

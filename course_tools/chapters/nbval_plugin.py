@@ -23,7 +23,7 @@ NOTEBOOK_TIME = "notebook_seconds"
 SECONDS = 60  # of the processor, which count the same on a busy machine, but for a third or so
 # the user's settings must not decide what is compared; COURSE_RUNS is set for each notebook
 SETTINGS = {"COURSE_PROFILE": "quick", "COURSE_PROGRESS": "0"}
-PICTURES = ("image/svg+xml",)  # differ between profiles; nbval leaves out PNGs only
+PICTURES = ("image/svg+xml", "image/jpeg")  # differ between profiles; nbval leaves out PNGs only
 NOT_THE_USERS = ("COURSE_RECORD", "MPLBACKEND")  # another backend leaves no figures
 
 

@@ -67,8 +67,9 @@ def picture(data: dict) -> str:
     if data.get("image/svg+xml"):
         content = base64.b64encode(text(data["image/svg+xml"]).encode()).decode()
         return f"data:image/svg+xml;base64,{content}"
-    if data.get("image/png"):
-        return "data:image/png;base64," + "".join(text(data["image/png"]).split())
+    for kind in ("image/png", "image/jpeg"):
+        if data.get(kind):
+            return f"data:{kind};base64," + "".join(text(data[kind]).split())
     return ""
 
 

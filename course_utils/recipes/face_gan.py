@@ -1,11 +1,12 @@
-"""What was trained on a graphics card for chapter 06, and is part of the package.
+"""What was trained for chapter 06 and is part of the package.
 
-    generator = load_face_generator()          # the averaged generator of the last rung
+    generator = load_face_generator()          # the averaged generator of the rung "faces"
     records = ladder_records()                 # scores and histories of all rungs
     samples = ladder_samples("dcgan")          # pictures that a rung made
 
 A ladder of GANs on 10,794 photographs takes minutes of a large graphics card and days of a
-processor. `course_tools/gan_ladder.py` trained it; what it measured is kept as it came.
+processor. `course_tools/gan_ladder.py` trained it; what it measured is kept as it came. The rung
+"faces" is the recipe `gan_faces`, trained on a processor; `course_tools/keep_faces.py` put it here.
 """
 
 from __future__ import annotations
@@ -20,14 +21,13 @@ import torch
 
 from course_utils import checkpoint, folders, provenance
 from course_utils.errors import CourseError
-from course_utils.models.gan import Generator, ResidualGenerator
+from course_utils.models.gan import Generator
 from course_utils.recipes.referee import ASSETS
 
 SHA256 = {  # of the files that are kept
-    "face_ladder.json": "8618ee6a67d91c173eb17be997bc20874f545e367e3a3ff63817615d7ba15d16",
-    "face_ladder.safetensors": "80c3c6d147e9d40aa72475e715485826595cde448e4792734bcd18f251629007",
-    "face_generator.safetensors": "6ca2af741888908999b85e7e6888742fcc11b71e28f3995c3aa96dd7ae362d2b",  # noqa: E501
-    "face_generator_bn.safetensors": "a19736f569a0a094793e15f9eadc0954676b95688f52d94608312da0ecc298eb",  # noqa: E501
+    "face_ladder.json": "07cf0d6e289cbcc7fcffed5141cd9962add2712c73b8a6527f407dac772271b3",
+    "face_ladder.safetensors": "b2ebeaf73e133746a323bc123f024cfe49ab029938eb6ab8164901768b40893b",
+    "face_generator.safetensors": "b8c87a610bf3b5ba28a46003ce635406e2ea10b7d97b3d87e662976d6f117ae4",  # noqa: E501
 }
 
 
@@ -40,20 +40,15 @@ def asset(name: str) -> Path:
 
 
 @functools.cache
-def load_face_generator(name: str = "face_generator") -> torch.nn.Module:
-    """Return a generator in eval mode: codes z (B, 128) -> faces (B, 3, 64, 64) in [-1, 1].
+def load_face_generator() -> torch.nn.Module:
+    """Return the kept generator in eval mode: codes z (B, 128) -> faces (B, 3, 64, 64) in [-1, 1].
 
-    Args:
-        name: "face_generator", the last rung; or "face_generator_bn", one with batch norm.
-
-    The same object is returned at each call. Raises CourseError for another name or file.
+    The same object is returned at each call: copy it before you change its mode or weights. Raises
+    CourseError where its file is another one.
     """
-    if f"{name}.safetensors" not in SHA256:
-        raise CourseError(f"generator {name!r} is unknown: face_generator or face_generator_bn")
-    path = asset(f"{name}.safetensors")
+    path = asset("face_generator.safetensors")
     tensors, info = checkpoint.load(path)
-    kinds = {"ResidualGenerator": ResidualGenerator, "Generator": Generator}
-    model = kinds[info["model"]](**info["model_args"])
+    model = Generator(**info["model_args"])
     own = model.state_dict()
     whole = {k: tensors[k].to(t.dtype) if k in tensors else t for k, t in own.items()}
     checkpoint.load_weights(model, whole, path)  # a count of batches is not kept
