@@ -130,12 +130,15 @@ def reference(stem: str, source: NotebookNode, limits: Limits, warm: Path) -> Pa
 
     Raises CourseError unless all of them pass: then the fault is here, not with the students.
     """
+    whole = {exercise.name: exercise for exercise in exercises.exercises(source)}
+    given = submission.given_cells(source)
     steps: list[dict] = []
-    for exercise in exercises.exercises(source):
-        for part in ("starter", "solution"):
-            steps += [{"kind": "run", "source": cell.source, "exercise": exercise.name}
-                      for cell in exercise.part(part) if cell.cell_type == "code"]  # fmt: skip
-        steps += [submission.check_step(exercise, None)] if exercise.checked else []
+    for cell, part, exercise in exercises.parts(source):
+        if part == "check":
+            steps.append(submission.check_step(whole[exercise.name], None))
+        elif cell.cell_type == "code" and part != "summary" and cell.source.strip() not in given:
+            owner = exercise.name if exercise else None
+            steps.append({"kind": "run", "source": cell.source, "exercise": owner})
     place = warm / stem
     outcome = sandbox.run(job_of(source, steps), limits, keep=place)
     failed = [f"{v['exercise']}: {v['state']}, {v['sentence']}"
@@ -157,10 +160,10 @@ def row(name: str, made: Submission, exercise: Exercise, outcome: Outcome) -> Ro
                    code=made.answers.get(exercise.name, ""))  # fmt: skip
     if verdicts:
         made_row.state, made_row.sentence = verdicts[-1]["state"], verdicts[-1]["sentence"]
-        if made_row.passed and not verdicts[-1]["passed"]:
-            made_row.state = "void"
     elif not outcome.finished:
         made_row.sentence = "the submission was stopped before this check could be run"
+    if made_row.state == "void":
+        made_row.remarks.append(f"it tampers with the check: {made_row.sentence}")
     if difference := explained(made_row):
         made_row.remarks.append(difference)
     return made_row
@@ -178,7 +181,7 @@ def stops(own: dict[int, dict], outcome: Outcome) -> list[str]:
             said.append(f"{where} took too long and was stopped")
         elif error:
             line = f" in line {error['line']}" if error.get("line") else ""
-            said.append(f"{where} raised {error['name']}{line}: {error['message']}")
+            said.append(f"{where} raised {error['name']}{line}: {error['message']}".rstrip(": "))
     return said
 
 
@@ -190,7 +193,7 @@ def explained(found: Row) -> str:
     if found.state == "void":
         return began + "the course's functions were replaced, so its verdict counts for nothing"
     if found.state in ("out of time", "no answer"):
-        return began + "here there was no answer to judge; the lines above say why"
+        return began + "here there was no answer to judge"
     if any("changed" in remark for remark in found.remarks):
         return began + "the check below which it stood was not the course's"
     if any("top to bottom" in remark for remark in found.remarks):

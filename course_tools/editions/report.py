@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 COLUMNS = ("student", "notebook", "exercise", "points", "state", "learner_saw", "sentence",
            "remarks")  # fmt: skip
 SIGNS = {"right": "✓", "wrong": "✗", "crashed": "!", "not attempted": "–", "void": "⊘",
-         "out of time": "⌛", "no answer": "?"}  # fmt: skip
+         "out of time": "…", "no answer": "?"}  # fmt: skip
 STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
 body { margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }
@@ -29,7 +30,8 @@ th, td { border-bottom: 1px solid #8886; padding: .35rem .5rem; text-align: left
 .wrong, .crashed { color: light-dark(#a40e26, #ff9a93); }
 .void { color: #fff; background: #a40e26; padding: 0 .4rem; }
 pre { background: #8882; padding: .75rem; overflow-x: auto; }
-.small { font-size: .875rem; }
+th { white-space: nowrap; }
+td:first-child { min-width: 9rem; }
 """
 
 
@@ -84,11 +86,10 @@ def overview(by_student: dict[str, list[Row]], limits: Limits, without_network: 
         link = f'<a href="feedback/{escape(name, quote=True)}.html">{escape(name)}</a>'
         cells = (link, escape(count(rows)), escape(saw(rows)), signs)
         lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-    odd = [row for rows in by_student.values() for row in rows if row.remarks or not row.exercise]
     looks = "".join(
-        f"<tr><td>{escape(row.student)}</td><td>{escape(row.exercise or row.notebook)}</td>"
-        f"<td>{escape('; '.join(row.remarks) or row.sentence)}</td></tr>"
-        for row in odd
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in line) + "</tr>"
+        for rows in by_student.values()
+        for line in to_look_at(rows)
     )
     network = "without a network" if without_network else "with the network of this machine"
     key = ", ".join(f"{sign} {state}" for state, sign in SIGNS.items())
@@ -103,6 +104,19 @@ def overview(by_student: dict[str, list[Row]], limits: Limits, without_network: 
 <div class="wide"><table><thead><tr><th>Student</th><th>Where</th><th>What</th></tr></thead>
 <tbody>{looks}</tbody></table></div>""",
     )
+
+
+def to_look_at(rows: list[Row]) -> Iterator[tuple[str, str, str]]:
+    """Yield student, place and remarks; what is said of a whole notebook once, not at each part."""
+    for notebook in dict.fromkeys(row.notebook for row in rows):
+        own = [row for row in rows if row.notebook == notebook]
+        common = [words for words in own[0].remarks if all(words in row.remarks for row in own)]
+        if common and len(own) > 1:
+            yield own[0].student, notebook, "; ".join(common)
+        for row in own:
+            rest = [words for words in row.remarks if len(own) == 1 or words not in common]
+            if rest or not row.exercise:
+                yield row.student, row.exercise or notebook, "; ".join(rest) or row.sentence
 
 
 def badge(row: Row) -> str:

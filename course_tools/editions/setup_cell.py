@@ -24,9 +24,10 @@ os.environ.setdefault("COURSE_RELEASE", "{release}")  # where runs of the book c
 def have(name):
     """Tell whether Python finds a package."""
     try:
-        return importlib.util.find_spec(name) is not None
+        found = importlib.util.find_spec(name)
     except ImportError:  # the package that it would be in is not there either
-        return False
+        found = None
+    return found is not None and found.origin is not None  # an empty folder has no origin
 
 
 def install(*what):
