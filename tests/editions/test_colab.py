@@ -99,6 +99,8 @@ def run(nb: nbformat.NotebookNode, machine: Path, place: Path) -> None:
         nb, kernel_manager_class=Machine, timeout=SECONDS, startup_timeout=120,
         resources={"metadata": {"path": str(place)}}, store_widget_state=False,
     )  # fmt: skip
+    # as the executing command does: what a widget displays becomes an output of its cell
+    client.comm_open_handlers = {"jupyter.widget": lambda message: None}
     client.execute(env=env)
 
 
