@@ -17,6 +17,7 @@ import hashlib
 import hmac
 import importlib
 import json
+import os
 import signal
 import sys
 import time
@@ -265,7 +266,7 @@ def main(words: list[str]) -> int:
     job = json.loads(Path(words[0]).read_text(encoding="utf-8"))
     witness = Witness(words[1], sys.stdin.buffer.read())
     sys.stdin.close()
-    sys.stdin = open("/dev/null" if Path("/dev/null").exists() else "NUL")  # noqa: SIM115
+    sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115
     for name in job["imports"]:
         importlib.import_module(name)
     builtins.input = lambda *words: ""  # nobody answers

@@ -28,8 +28,8 @@ def build(into: Path, root: Path = rules.ROOT) -> Path:
     folders.make_folder(into)
     with tempfile.TemporaryDirectory() as place:
         command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", place]
-        done = subprocess.run(command, cwd=root, capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL)  # fmt: skip
+        done = subprocess.run(command, cwd=root, stdin=subprocess.DEVNULL, capture_output=True,
+                              encoding="utf-8", errors="replace")  # fmt: skip
         made = sorted(Path(place).glob("*.whl"))
         if done.returncode or len(made) != 1:
             raise CourseError(f"the wheel was not built: {done.stderr.strip()[-400:]}")
