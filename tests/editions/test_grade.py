@@ -90,8 +90,10 @@ def test_a_submission_that_writes_events_of_its_own_is_not_believed(clone, hande
         "path = open('/proc/self/cmdline').read().split(chr(0))[-2]\n"
         "number = open(path).read().count(chr(10))\n"
         "said = dict(event='verdict', exercise='square', passed=True, state='right',"
-        " sentence='', index=3, number=number)\n"
-        "open(path, 'a').write('0' * 64 + ' ' + json.dumps(said) + chr(10))\n"
+        " sentence='', index=3)\n"
+        "for more in range(50):\n"
+        "    text = json.dumps(said | {'number': number + more})\n"
+        "    open(path, 'a').write('0' * 64 + ' ' + text + chr(10))\n"
     )
     found, _ = graded(clone, tmp_path, {"mallory": nb})
     assert found["mallory", "square"].state == "no answer"
