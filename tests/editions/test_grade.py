@@ -92,6 +92,7 @@ def test_a_submission_that_writes_events_of_its_own_is_not_believed(clone, hande
         "said = dict(event='verdict', exercise='square', passed=True, state='right',"
         " sentence='', index=3)\n"
         "for more in range(50):\n"
+        "    said['event'] = 'end' if more == 49 else 'verdict'\n"
         "    text = json.dumps(said | {'number': number + more})\n"
         "    open(path, 'a').write('0' * 64 + ' ' + text + chr(10))\n"
     )
