@@ -55,3 +55,8 @@ def test_slides_show_each_described_figure_and_load_nothing(path):
     assert page.count("<figure>") == page.count('<img src="data:image/') == count > 5
     assert not re.search(r'(?:src|href)="https?:', page)
     assert all(alt for alt in re.findall(r'alt="([^"]*)"', page))
+
+
+def test_a_slide_shows_photographs_too():
+    assert slides.picture({"image/jpeg": "/9j/\n4AA="}) == "data:image/jpeg;base64,/9j/4AA="
+    assert slides.picture({"text/plain": "<Figure>"}) == ""
