@@ -315,7 +315,7 @@ enter(
 )
 
 
-def artist(x, y, tell=True, code=True, steps=450, seed=0, lr=3e-3):
+def artist(x, y, tell=True, code=True, steps=750, seed=0, lr=3e-3):
     """A conditional VAE, trained; return its decoder."""
     torch.manual_seed(seed)
     enc = nn.Sequential(nn.Linear(794, 96), nn.ReLU(), nn.Linear(96, 8))
@@ -337,7 +337,7 @@ def artist(x, y, tell=True, code=True, steps=450, seed=0, lr=3e-3):
 enter(
     "label_reaches",
     {
-        "hardly changes what is drawn": lambda x, y: artist(x, y, tell=False),
+        "hardly changes what is drawn": lambda x, y: artist(x, y, tell=False, steps=300),
         "The code changes nothing": lambda x, y: artist(x, y, code=False),
         "60% are wanted": lambda x, y: artist(x, (y + torch.arange(len(y)) % 2) % 10),
         "return decode, a function": lambda x, y: x.mean(),
@@ -347,7 +347,7 @@ enter(
     [
         artist,
         lambda x, y: artist(x, y, seed=5),
-        lambda x, y: artist(x, y, steps=600, lr=2e-3),
+        lambda x, y: artist(x, y, steps=900, lr=2e-3),
     ],
 )
 
@@ -421,7 +421,7 @@ def known(x, y, seconds, kept={}):  # noqa: B006
 enter(
     "your_minute",
     {
-        "digits your model is right in 1": lambda x, y, s: classifier(x, y, 0),
+        "scrambled digits your model is right in": lambda x, y, s: classifier(x, y, 0),
         "are the goal": lambda x, y, s: classifier(x, y, 1, lr=1e-4),
         "are given": late,
         "logits (B, 10)": lambda x, y, s: nn.Linear(784, 3),
