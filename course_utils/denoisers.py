@@ -8,6 +8,7 @@ import torch
 
 from course_utils.errors import CourseError
 from course_utils.metrics.inputs import as_tensor
+from course_utils.metrics.likeness import psnr
 
 
 def non_local_means(x, sigma: float, h: float = 0.8) -> torch.Tensor:
@@ -62,6 +63,22 @@ def by_components(x, components, k: int) -> torch.Tensor:
     directions = components.first(k)
     kept = components.mean + (flat @ directions.T) @ directions
     return kept.float().view(tuple(x.shape)).clamp(0, 1)
+
+
+def best_setting(denoise: Callable, settings, noisy, clean):
+    """Return the one among settings with the best PSNR: chosen on images that are not scored.
+
+    Args:
+        denoise: (noisy images, setting) -> images.
+        settings: to choose from, one or more.
+        noisy, clean: images (N, C, H, W); clean ones in [0, 1].
+
+    Raises CourseError where there are no settings, and as `metrics.psnr` does.
+    """
+    settings = list(settings)
+    if not settings:
+        raise CourseError("there are no settings to choose from")
+    return max(settings, key=lambda setting: psnr(denoise(noisy, setting), clean))
 
 
 def each(x, denoise: Callable) -> torch.Tensor:

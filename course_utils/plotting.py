@@ -236,3 +236,29 @@ def captioned(x: torch.Tensor, words: list[str], ax: Axes, ncols: int = 4) -> No
         place = (step * (i % ncols) + 1, step * (i // ncols) + 5)
         text = ax.text(*place, word, color=COLOURS[4], fontsize=9)
         text.set_path_effects([withStroke(linewidth=2.5, foreground="black")])  # readable on ink
+
+
+def heat(table: torch.Tensor, rows: list[str], columns: list[str], label: str, ax: Axes) -> None:
+    """Draw a table of numbers (R, C) as coloured squares with the numbers in them.
+
+    Args:
+        table: one row for each name in `rows`, one column for each in `columns`.
+        label: what is measured, and its unit.
+        ax: where.
+    """
+    shade = ax.imshow(table.numpy(), cmap="viridis")
+    middle = (table.amax() + table.amin()) / 2
+    for i, row in enumerate(table.tolist()):
+        for j, value in enumerate(row):
+            ink = "black" if value > middle else "white"
+            ax.text(j, i, f"{value:.1f}", ha="center", va="center", color=ink)
+    ax.set_xticks(range(len(columns)), columns, fontsize=8)
+    ax.set_yticks(range(len(rows)), rows, fontsize=8)
+    ax.figure.colorbar(shade, ax=ax, label=label)
+
+
+def arrows(ax: Axes, start: torch.Tensor, step: torch.Tensor, scale: float = 1.0) -> None:
+    """Draw arrows in the plane from points (N, 2), along steps (N, 2) that are divided by scale."""
+    ax.quiver(*start.T, *step.T, angles="xy", scale_units="xy", scale=scale, width=0.005,
+              color=COLOURS[0], zorder=3)  # fmt: skip
+    ax.set(aspect="equal", xlabel="$x_1$", ylabel="$x_2$")

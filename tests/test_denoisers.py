@@ -76,3 +76,14 @@ def test_bad_input_is_refused(pair):
         denoisers.total_variation(noisy.expand(4, 3, 28, 28))
     with pytest.raises(CourseError, match="NaN"):
         denoisers.total_variation(noisy / 0)
+
+
+def test_the_best_setting_is_that_with_the_least_noise_left(pair):
+    clean, noisy = pair
+
+    def mixed(x, share):
+        return share * clean + (1 - share) * x.clamp(0, 1)
+
+    assert denoisers.best_setting(mixed, (0.1, 0.9, 0.5), noisy, clean) == 0.9
+    with pytest.raises(CourseError, match="no settings"):
+        denoisers.best_setting(mixed, (), noisy, clean)

@@ -47,3 +47,24 @@ def test_a_sheet_holds_every_image_at_its_place():
         place = picture[4 * (i // 3) : 4 * (i // 3) + 3, 4 * (i % 3) : 4 * (i % 3) + 3]
         assert (place == x[i, 0, 0, 0]).all()
     assert (picture[4:, 8:] == 1).all() and (picture[3] == 1).all()  # white between and after
+
+
+def test_a_table_is_shown_with_its_numbers():
+    ax = plt.subplots()[1]
+    plotting.heat(
+        torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.04]]), ["a", "b"], list("xyz"), "dB", ax
+    )
+    said = {tuple(map(int, t.get_position())): t.get_text() for t in ax.texts}
+    assert said[0, 0] == "1.0" and said[2, 0] == "3.0" and said[2, 1] == "6.0"
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["x", "y", "z"]
+    assert ax.texts[0].get_color() == "white" and ax.texts[-1].get_color() == "black"
+
+
+def test_arrows_start_at_points_and_are_as_long_as_their_steps():
+    ax = plt.subplots()[1]
+    start, step = torch.tensor([[0.0, 1.0], [2.0, 3.0]]), torch.tensor([[4.0, 0.0], [0.0, -8.0]])
+    plotting.arrows(ax, start, step, scale=4)
+    drawn = ax.collections[0]
+    assert drawn.get_offsets().tolist() == start.tolist()
+    assert [drawn.U.tolist(), drawn.V.tolist()] == step.T.tolist()
+    assert drawn.scale == 4 and drawn.scale_units == drawn.angles == "xy"

@@ -77,6 +77,18 @@ def spots_density(x: torch.Tensor) -> torch.Tensor:
     return bells.mean(1)
 
 
+def spots_score(x: torch.Tensor, sigma: float = 0.0) -> torch.Tensor:
+    """Return the score (N, 2) of the spots after noise of deviation sigma: where log p rises.
+
+    The slope of the logarithm of their density at points x (N, 2): a mean of the ways to the eight
+    middles, weighted by how likely each is, over the variance of a spot.
+    """
+    variance = SPOT_WIDTH**2 + sigma**2
+    ways = centres() - x[:, None]
+    weights = (-ways.square().sum(2) / (2 * variance)).softmax(1)
+    return (weights[..., None] * ways).sum(1) / variance
+
+
 def grid(side: int = 121, reach: float = 3.4) -> tuple[torch.Tensor, float]:
     """Return the middles (side * side, 2) of equal squares that tile the plane, and their area.
 

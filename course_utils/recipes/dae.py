@@ -198,9 +198,9 @@ CYCLE = replace(SOURCE, epochs=15, batch_size=256, schedule="onecycle")
 QUICK = Settings(epochs=2, batch_size=128, lr=1e-3)
 CLEAN = Settings(epochs=5, batch_size=256, lr=3e-3, optimizer="adamw", weight_decay=0.01,
                  schedule="onecycle", precision="auto", channels_last=True)  # fmt: skip
-CLEAN_QUICK = replace(CLEAN, epochs=1, precision="float32")
+CLEAN_QUICK = replace(CLEAN, epochs=1, batch_size=32, precision="float32")
 DENSE = Settings(epochs=8, batch_size=256, lr=1e-3, schedule="onecycle")
-DENSE_QUICK = replace(DENSE, epochs=1)
+DENSE_QUICK = replace(DENSE, epochs=3, batch_size=32)
 HIDDEN = Settings(epochs=20, batch_size=256, lr=1e-3, schedule="onecycle")
 HIDDEN_QUICK = replace(HIDDEN, epochs=1)
 NOISES = {"0.3": {"sigma": 0.3}, "0.5": {"sigma": 0.5}, "m25": {"masked": 0.25},
@@ -221,7 +221,7 @@ def _unet(name: str, noise: dict) -> Recipe:
     words = ", ".join(f"{k} {v}" for k, v in noise.items())
     return Recipe(
         f"unet_{name}", f"a U-Net that takes noise away: {words}", UNet, {"widths": (8, 16, 32)},
-        losses.denoising, CLEAN, CLEAN_QUICK, loss_args=noise, data=few(200),
+        losses.denoising, CLEAN, CLEAN_QUICK, loss_args=noise, data=few(1_200),
     )  # fmt: skip
 
 

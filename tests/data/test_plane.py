@@ -43,3 +43,19 @@ def test_the_data_set_is_fixed_and_named():
     radius = plane.ring(profile="quick").train.x.norm(dim=1)
     assert float(radius.mean()) == pytest.approx(2, abs=0.02)
     assert math.isclose(float(radius.std()), plane.RING_WIDTH, rel_tol=0.05)
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.5])
+def test_the_score_is_the_slope_of_the_noisy_density(sigma):
+    """By automatic differentiation of the density, wider by the noise."""
+    width = math.hypot(plane.SPOT_WIDTH, sigma)
+    x = (2 * torch.randn(50, 2, generator=torch.Generator().manual_seed(0))).double()
+    x.requires_grad_()
+    squares = (x[:, None] - plane.centres().double()).square().sum(2)
+    density = (-squares / (2 * width**2)).exp().sum(1)
+    known = density > 1e-200
+    slope = torch.autograd.grad(density[known].log().sum(), x)[0]
+    torch.testing.assert_close(
+        plane.spots_score(x.detach(), sigma)[known], slope[known], rtol=1e-4, atol=1e-3
+    )
+    assert known.sum() > 20

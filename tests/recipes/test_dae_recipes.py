@@ -124,3 +124,13 @@ def test_every_stack_has_its_partner_without_pretraining():
     assert len(names) == 30
     for name in names:
         assert name.replace("denoising", "scratch").replace("rbm", "scratch") in names
+
+
+def test_names_say_which_noise():
+    for kind in ("unet", "dense"):
+        noises = {name: recipes.get(f"{kind}_{name}").loss_args for name in dae.NOISES}
+        assert noises["0.3"] == {"sigma": 0.3} and noises["0.5"] == {"sigma": 0.5}
+        assert noises["m25"] == {"masked": 0.25} and noises["m50"] == {"masked": 0.5}
+    assert recipes.get("dense_none").loss_args == {}
+    assert recipes.get("dae_no_noise").loss_args == {"sigma": 0.0}
+    assert recipes.get("dae_source").loss_args == {"sigma": 0.01, "shared": True}
