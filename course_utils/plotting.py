@@ -252,7 +252,7 @@ def heat(table: torch.Tensor, rows: list[str], columns: list[str], label: str, a
         for j, value in enumerate(row):
             ink = "black" if value > middle else "white"
             ax.text(j, i, f"{value:.1f}", ha="center", va="center", color=ink)
-    ax.set_xticks(range(len(columns)), columns, fontsize=8)
+    ax.set_xticks(range(len(columns)), columns, fontsize=7)
     ax.set_yticks(range(len(rows)), rows, fontsize=8)
     ax.figure.colorbar(shade, ax=ax, label=label)
 
