@@ -17,7 +17,9 @@ from course_tools.editions.submission import Submission
 from course_utils import folders
 from course_utils.errors import CourseError
 
-IMPORTS = ["torch", "torch.nn.functional", "matplotlib.pyplot", "course_utils.runtime"]
+# torch._dynamo, which an optimizer imports, wraps functions of torch: before they are watched
+IMPORTS = ["torch", "torch.nn.functional", "torch._dynamo", "matplotlib.pyplot"]
+IMPORTS += ["course_utils.runtime"]
 
 
 @dataclass

@@ -1,6 +1,8 @@
 """Twelve submissions, hostile ones among them: each costs only itself, and is named."""
 
 import csv
+import subprocess
+import sys
 
 import nbformat
 import pytest
@@ -8,6 +10,7 @@ import sample
 from commands import refused
 
 from course_tools.editions import grade, sandbox
+from course_tools.editions.grade import IMPORTS
 from course_utils.errors import CourseError
 
 LIMITS = sandbox.Limits(cell_seconds=3, seconds=60, output_bytes=200_000, memory_megabytes=1024)
@@ -142,3 +145,29 @@ def test_a_submission_gets_none_of_the_users_secrets(tmp_path, monkeypatch):
     inside = sandbox.environment(tmp_path)
     assert "SECRET_TOKEN" not in inside and inside["HOME"] == str(tmp_path)
     assert inside["COURSE_PROFILE"] == "quick" and inside["COURSE_SOURCE"] == "drawn"
+
+
+TRAINS = """
+import importlib
+for name in {imports}:
+    importlib.import_module(name)
+from course_tools.editions import harness
+before = harness.snapshot()
+import torch
+weights = torch.nn.Parameter(torch.ones(2))
+optimizer = torch.optim.Adam([weights])
+weights.sum().backward()
+optimizer.step()
+print(harness.replaced(before))
+torch.allclose = lambda *a: True
+print(harness.replaced(before))
+"""
+
+
+@pytest.mark.slow
+def test_training_is_no_tampering():
+    """PyTorch itself wraps functions when its first optimizer is made."""
+    code = TRAINS.format(imports=IMPORTS)
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
+    assert done.stdout.splitlines() == ["[]", "['torch.allclose']"]
