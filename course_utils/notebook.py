@@ -72,7 +72,7 @@ def sound(wave: torch.Tensor, rate: int, words: str) -> HTML:
     loudest = max(float(wave.abs().max()), 1e-9)
     samples = (wave / loudest * 32767).round().to(torch.int16).cpu().numpy()
     written = io.BytesIO()
-    with wave_files.open(written, "wb") as file:
+    with wave_files.open(written, mode="wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(rate)
