@@ -4,6 +4,7 @@
   are not its items: the plain text reads better without.
 - A formula that is wider than its place scrolls (custom.css); so that the keys can scroll it too,
   it can have the focus, but only while it is too wide.
+- What folds a chapter's exercises in the list of pages is a mark without a word.
 """
 
 from __future__ import annotations
@@ -35,8 +36,24 @@ def drop_old_roles(app, pagename, template, context, tree) -> None:
         context["body"] = context["body"].replace(entry, "").replace(whole, plain)
 
 
+def name_folds(app, pagename, template, context, tree) -> None:
+    """Give what folds a part of the list of pages a name: that of the page above it."""
+    made = context.get("generate_toctree_html")
+    if made is None:
+        return
+
+    def named(*arguments, **options):
+        listed = made(*arguments, **options)  # kept by the theme, so named once a page
+        for fold in listed.select("li > details > summary"):
+            fold["aria-label"] = f"Pages of {fold.find_parent('li').a.get_text().strip()}"
+        return listed
+
+    context["generate_toctree_html"] = named
+
+
 def setup(app):
     """Register with Sphinx."""
     app.add_js_file(None, body=WIDE_FORMULAS)
     app.connect("html-page-context", drop_old_roles)
+    app.connect("html-page-context", name_folds, priority=900)  # after the theme
     return {"parallel_read_safe": True, "parallel_write_safe": True}

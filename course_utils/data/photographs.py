@@ -15,11 +15,12 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.util
+import io
 from pathlib import Path
 
 import torch
 
-from course_utils import provenance
+from course_utils import folders, provenance
 from course_utils.errors import CourseError
 
 FOLDERS = {"skimage": "data", "sklearn": "datasets/images"}  # of the pictures in each package
@@ -130,7 +131,7 @@ def _file(name: str) -> Path:
     package, file, _ = FILES[name]
     found = importlib.util.find_spec(package)
     path = Path(found.origin).parent / FOLDERS[package] / file if found else None
-    if path is None or not path.is_file():
+    if path is None or not folders.is_file(path):
         raise CourseError(
             f"the photograph {file} of {PACKAGES[package]} is not there; install the package "
             f"anew: pip install --force-reinstall {PACKAGES[package]}"
@@ -145,12 +146,13 @@ def _image(name: str, path: Path) -> torch.Tensor:
     from PIL import Image
 
     package, file, known = FILES[name]
-    if hashlib.sha256(path.read_bytes()).hexdigest() != known:
+    content = folders.read_bytes(path)
+    if hashlib.sha256(content).hexdigest() != known:
         raise CourseError(
             f"{file} is not the photograph that the course knows: {PACKAGES[package]} brought "
             "another one, or it is damaged; install the version that the course names"
         )
-    with Image.open(path) as picture:
+    with Image.open(io.BytesIO(content)) as picture:
         grey = torch.from_numpy(np.array(picture.convert("L"))).float() / 255
     height, width = (size // 2 * 2 for size in grey.shape)
     grey = grey[:height, :width]

@@ -154,12 +154,12 @@ def place_run(home: Path, content: bytes) -> None:
         tempfile.TemporaryDirectory(prefix=".fetching-", dir=home.parent) as beside,
     ):
         new = Path(beside) / home.name
-        new.mkdir()
+        folders.make_folder(new)
         unpack(content, new)
         info = read_info(new)
         refuse_other_file(new / WEIGHTS, info["weights_sha256"])
         refuse_other_file(new / HISTORY, info.get("history_sha256"))
-        if home.exists():  # an unfinished training, perhaps: the user's
+        if folders.exists(home):  # an unfinished training, perhaps: the user's
             raise CourseError(f"{home} holds an unfinished run; finish it, or delete it, first")
         shutil.move(new, home)
 
