@@ -323,7 +323,8 @@ def test_all(arguments):
 
 
 # what has nothing to do with the versions of torch and its kin
-TOOLS = ["book", "chapters", "test_locks.py", "test_mutants.py", "test_tasks.py", "test_bench.py"]
+TOOLS = ["book", "chapters", "editions", "test_locks.py", "test_mutants.py", "test_tasks.py"]
+TOOLS += ["test_bench.py"]
 
 
 def colab(arguments):
@@ -343,13 +344,15 @@ def colab_tests(arguments):
     if versions not in ("locked", "today", "newest"):
         raise TaskFailed(f"COURSE_COLAB is {versions!r}; locked, today and newest are known")
     venv = VENV if versions == "newest" else COLAB
-    ensure("course" if versions == "newest" else "colab")
+    ensure("course")  # it writes the student notebooks
+    if versions != "newest":
+        ensure("colab")
     if versions == "today":
         install_todays()
     if version_of(venv_python(venv)) != COLABS_PYTHON:
         print("Not run on Python {}.{}, which Colab has".format(*COLABS_PYTHON), flush=True)
     drawn = {"COURSE_SOURCE": "drawn", "COURSE_DATA": None}
-    handed_out = ["tests/editions/test_colab.py", *arguments]
+    handed_out = ["tests/editions/test_colab.py", "--dist", "load", *arguments]
     failed = pytest("colab", handed_out, drawn, status=True, venv=venv)
     if versions == "newest":  # whose other tests are those of `make test`
         return failed

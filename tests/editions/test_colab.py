@@ -11,6 +11,7 @@ import functools
 import http.server
 import os
 import shutil
+import subprocess
 import sys
 import sysconfig
 import threading
@@ -22,8 +23,9 @@ import pytest
 
 from course_tools.chapters import rules
 from course_tools.chapters.cells import stdout, tags
-from course_tools.editions import exercises, student
+from course_tools.editions import exercises
 from course_tools.editions.submission import VERDICT
+from course_tools.tasks import venv_python
 
 pytestmark = [
     pytest.mark.colab,
@@ -49,9 +51,21 @@ def edition(tmp_path_factory):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_address[1]}/"
-        student.write(place / "student", address)
+        write_edition(place / "student", address)
         yield place / "student"
         server.shutdown()
+
+
+def write_edition(out: Path, address: str) -> None:
+    """Write a student edition with what authors have (.venv), which Colab's versions are without.
+
+    It needs Sphinx, for the words of the book's roles.
+    """
+    authors = venv_python()
+    python = str(authors) if authors.exists() else sys.executable
+    code = "import sys, pathlib; from course_tools.editions import student; "
+    code += "student.write(pathlib.Path(sys.argv[1]), sys.argv[2])"
+    subprocess.run([python, "-c", code, str(out), address], cwd=rules.ROOT, check=True)
 
 
 @pytest.fixture(scope="module")
@@ -148,8 +162,6 @@ def test_python_is_colabs():
 
 @pytest.mark.parametrize("lacking", ["wheel", "torch"])
 def test_what_is_missing_is_told_in_a_sentence(lacking, edition, machine, tmp_path):
-    import subprocess
-
     source = (
         nbformat.read(edition / SOURCES[0].relative_to(rules.ROOT), as_version=4).cells[0].source
     )
