@@ -14,7 +14,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the clone
 
-from course_tools.chapters.exercises import facts_line
+import nbformat
+
+from course_tools.chapters.exercises import begun, facts_line
 
 FOLDER = "notebooks/exercises/"
 FENCE = ":" * 7  # longer than any inside
@@ -77,7 +79,7 @@ def text(cell: dict) -> str:
 def with_facts(cell: dict) -> dict:
     """Return a statement with kind, difficulty, minutes and goal below its heading."""
     heading, _, rest = text(cell).partition("\n")
-    line = facts_line(cell["metadata"]["exercise"])
+    line = facts_line(begun(nbformat.from_dict(cell | {"source": text(cell)})))
     return cell | {"source": f"{heading}\n\n{line}\n{rest}"}
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from course_tools.chapters import rules
-from course_tools.editions import exercises, folder, report, sandbox, student, submission
-from course_tools.editions.exercises import Exercise
+from course_tools.chapters import exercises, rules
+from course_tools.chapters.exercises import Exercise
+from course_tools.editions import folder, report, sandbox, student, submission
 from course_tools.editions.sandbox import Limits, Outcome
 from course_tools.editions.submission import Submission
 from course_utils import folders

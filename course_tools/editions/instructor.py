@@ -12,8 +12,8 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from course_tools.chapters import rules
-from course_tools.editions import exercises, folder, markdown, slides, student
+from course_tools.chapters import exercises, rules
+from course_tools.editions import folder, markdown, slides, student
 from course_utils import folders
 from course_utils.errors import CourseError
 
@@ -63,7 +63,7 @@ def answers(path: Path, edition: student.Edition) -> NotebookNode:
     for cell, part, exercise in exercises.parts(nb):
         made = student.plain_cell(cell, edition, path)
         if part == "statement":
-            made.source = f"{made.source}\n\n{student.facts(exercise)}"
+            made.source = f"{made.source}\n\n{exercises.facts_line(exercise)}"
         if part == "hint":
             made.source = f"*Hint.* {made.source}"
         cells.append(made)

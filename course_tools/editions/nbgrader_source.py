@@ -12,9 +12,9 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from course_tools.chapters import rules
-from course_tools.editions import exercises, folder, markdown, student
-from course_tools.editions.exercises import Exercise
+from course_tools.chapters import exercises, rules
+from course_tools.chapters.exercises import Exercise
+from course_tools.editions import folder, markdown, student
 from course_utils import folders
 from course_utils.errors import CourseError
 

@@ -16,10 +16,9 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
 import course_utils
-from course_tools.chapters import rules
+from course_tools.chapters import exercises, rules
 from course_tools.chapters.cells import described
-from course_tools.editions import exercises, folder, markdown, setup_cell, wheel
-from course_tools.editions.exercises import DIFFICULTIES, Exercise
+from course_tools.editions import folder, markdown, setup_cell, wheel
 from course_utils import folders
 from course_utils.errors import CourseError
 
@@ -127,7 +126,7 @@ def of_exercises(nb: NotebookNode, path: Path, edition: Edition) -> NotebookNode
             continue
         made = plain_cell(cell, edition, path)
         if part == "statement":
-            made.source = f"{made.source}\n\n{facts(exercise)}"
+            made.source = f"{made.source}\n\n{exercises.facts_line(exercise)}"
         elif part == "hint":
             made.source = markdown.details(f"Hint {hints}", made.source)
         elif cell.cell_type == "code" and part is not None:
@@ -141,13 +140,6 @@ def of_exercises(nb: NotebookNode, path: Path, edition: Edition) -> NotebookNode
     if left:
         raise CourseError(f"a part of the solution would be handed out: {', '.join(left)}")
     return made
-
-
-def facts(exercise: Exercise) -> str:
-    """Return what a learner wants to know before beginning."""
-    words = [DIFFICULTIES[exercise.difficulty], f"{exercise.minutes} minutes"]
-    words += ["graded"] if exercise.graded else []
-    return f"*Goal: {exercise.goal.rstrip('.')}. ({', '.join(words)})*"
 
 
 def plain_cell(cell: NotebookNode, edition: Edition, path: Path) -> NotebookNode:

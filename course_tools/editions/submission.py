@@ -12,9 +12,10 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from course_tools.chapters import exercises
 from course_tools.chapters.cells import tags, text
-from course_tools.editions import exercises, setup_cell
-from course_tools.editions.exercises import Exercise, checked_names
+from course_tools.chapters.exercises import Exercise, checked_names
+from course_tools.editions import setup_cell
 from course_utils import folders
 from course_utils.errors import CourseError
 

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import nbformat
 
-from course_tools.chapters import rules
-from course_tools.editions import exercises
+from course_tools.chapters import exercises, rules
 from course_utils import folders
 from course_utils.errors import CourseError
 

@@ -13,56 +13,50 @@ from course_utils.check.exercise import source_of
 from course_utils.check.verdict import VERDICT_TYPE
 
 NOTEBOOKS = {path.stem: nbformat.read(path, 4) for path in rules.exercises()}
-EXERCISES = [
-    (stem, cells) for stem, nb in NOTEBOOKS.items() for cells in exercises.exercises_of(nb)
-]
-IDS = [f"{stem[:2]}-{cells[0].metadata.exercise.name}" for stem, cells in EXERCISES]
-
-
-def parts(cells, part):
-    """Return the cells of one kind."""
-    return [cell for cell in cells if exercises.part_of(cell) == part]
+EXERCISES = [(stem, each) for stem, nb in NOTEBOOKS.items() for each in exercises.exercises(nb)]
+IDS = [f"{stem[:2]}-{each.name}" for stem, each in EXERCISES]
 
 
 @pytest.mark.parametrize("stem", NOTEBOOKS)
 def test_a_notebook_has_every_kind_of_exercise(stem):
     nb = NOTEBOOKS[stem]
-    kinds = [cells[0].metadata.exercise.kind for cells in exercises.exercises_of(nb)]
+    known = exercises.exercises(nb)
+    kinds = [exercise.kind for exercise in known]
     assert len(kinds) >= 6
     assert kinds.count("implement") + kinds.count("warm-up") >= 2
     assert "bug hunt" in kinds and "experiment" in kinds
     assert {"explain", "draw"} & set(kinds)
     last = nb.cells[-1]
     assert tags(last) == {"summary"} and last.source == "check.summary()"
-    names = {cells[0].metadata.exercise.name for cells in exercises.exercises_of(nb)}
+    names = {exercise.name for exercise in known}
     began = re.search(r'check\.begin\("(\w+)", edition=(\d+)\)', nb.cells[1].source)
     assert int(began[2]) == check.EDITION
     assert {n for n, c in check.CHECKS.items() if c.chapter == began[1]} <= names
 
 
-@pytest.mark.parametrize(("stem", "cells"), EXERCISES, ids=IDS)
-def test_an_exercise_is_complete(stem, cells):
-    statement = cells[0]
+@pytest.mark.parametrize(("stem", "exercise"), EXERCISES, ids=IDS)
+def test_an_exercise_is_complete(stem, exercise):
+    (statement,) = exercise.part("statement")
     assert re.match(r"## \d+\. ", statement.source)
-    assert exercises.faults(statement.metadata.exercise) == []
-    assert 1 <= len(parts(cells, "hint")) <= 3
-    assert any(cell.cell_type == "markdown" for cell in parts(cells, "solution"))
-    order = [exercises.PARTS.index(exercises.part_of(cell)) for cell in cells]
+    assert 1 <= len(exercise.part("hint")) <= 3
+    assert any(cell.cell_type == "markdown" for cell in exercise.part("solution"))
+    order = [exercises.PARTS.index(part) for part, _ in exercise.cells]
     assert order == sorted(order)
 
 
-@pytest.mark.parametrize(("stem", "cells"), EXERCISES, ids=IDS)
-def test_notebook_and_package_say_the_same(stem, cells):
-    facts = cells[0].metadata.exercise
-    if facts.kind in ("explain", "draw"):
-        assert not parts(cells, "check")
+@pytest.mark.parametrize(("stem", "exercise"), EXERCISES, ids=IDS)
+def test_notebook_and_package_say_the_same(stem, exercise):
+    if exercise.kind in ("explain", "draw"):
+        assert not exercise.part("check")
         return
-    found = check.CHECKS[facts.name]
-    assert [cell.source for cell in parts(cells, "hint")] == list(found.hints)
-    (starter,) = parts(cells, "starter")
-    assert [cell.source for cell in parts(cells, "check")] == [f"check.{facts.name}({facts.name})"]
-    if "graded" not in tags(cells[0]):
-        code = [cell.source for cell in parts(cells, "solution") if cell.cell_type == "code"]
+    found = check.CHECKS[exercise.name]
+    assert [cell.source for cell in exercise.part("hint")] == list(found.hints)
+    (starter,) = exercise.part("starter")
+    assert [cell.source for cell in exercise.part("check")] == [
+        f"check.{exercise.name}({exercise.name})"
+    ]
+    if not exercise.graded:
+        code = [cell.source for cell in exercise.part("solution") if cell.cell_type == "code"]
         assert code == [source_of(found.reference)]
     written = ast.parse(starter.source).body[0]
     assert [argument.arg for argument in written.args.args] == list(found.takes)
@@ -71,13 +65,13 @@ def test_notebook_and_package_say_the_same(stem, cells):
         assert starter.source == handed_out
 
 
-@pytest.mark.parametrize(("stem", "cells"), EXERCISES, ids=IDS)
-def test_the_starter_is_not_attempted_and_the_stored_verdict_is_right(stem, cells):
-    for cell in parts(cells, "check"):
-        found = check.CHECKS[cells[0].metadata.exercise.name]
+@pytest.mark.parametrize(("stem", "exercise"), EXERCISES, ids=IDS)
+def test_the_starter_is_not_attempted_and_the_stored_verdict_is_right(stem, exercise):
+    for cell in exercise.part("check"):
+        found = check.CHECKS[exercise.name]
         space: dict = {}
         exec("import torch\nimport torch.nn.functional as F\nfrom torch import nn", space)
-        exec(parts(cells, "starter")[0].source, space)
+        exec(exercise.part("starter")[0].source, space)
         assert found.judge(space[found.name]).state == "not attempted"
         verdicts = [out.data[VERDICT_TYPE] for out in cell.outputs if VERDICT_TYPE in
                     out.get("data", {})]  # fmt: skip
@@ -86,5 +80,5 @@ def test_the_starter_is_not_attempted_and_the_stored_verdict_is_right(stem, cell
         assert stdout(cell) == (
             f"This check trains: it takes about {found.seconds} s.\n" if found.seconds else ""
         )
-    for cell in parts(cells, "solution"):
+    for cell in exercise.part("solution"):
         assert not cell.get("outputs"), "the page folds source and explanation into one"

@@ -26,7 +26,8 @@ def code(source: str, *tags: str):
 
 def exercise(name: str, starter: str, solution: str, graded: bool = False) -> list:
     """Return the cells of one exercise."""
-    said = {"name": name, "goal": f"Write {name}.", "difficulty": 1, "minutes": 5}
+    said = {"name": name, "goal": f"to write {name}.", "kind": "implement", "difficulty": 1,
+            "minutes": 5}  # fmt: skip
     tags = ("statement", "graded") if graded else ("statement",)
     return [
         text(f"### {name.capitalize()}\n\nWrite a function. See {{term}}`number`.", *tags,
@@ -53,7 +54,7 @@ def notebook():
     cells = [text("# Sample exercises\n\nSee {claim}`ae.test:.1f`."), code(GIVEN)]
     for name, solution in SOLUTIONS.items():
         cells += exercise(name, STARTER.format(name), solution, graded=name == "cube")
-    drawn = {"name": "sketch", "goal": "Draw.", "difficulty": 2, "minutes": 10}
+    drawn = {"name": "sketch", "goal": "to draw.", "kind": "draw", "difficulty": 2, "minutes": 10}
     cells += [
         text("### Sketch\n\nDraw it.", "statement", exercise=drawn),
         text("On paper.", "hint"),

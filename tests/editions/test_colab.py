@@ -21,9 +21,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course_tools.chapters import rules
+from course_tools.chapters import exercises, rules
 from course_tools.chapters.cells import stdout, tags
-from course_tools.editions import exercises
 from course_tools.editions.submission import VERDICT
 from course_tools.tasks import venv_python
 

@@ -8,8 +8,8 @@ import nbformat
 import pytest
 import sample
 
-from course_tools.chapters import rules
-from course_tools.editions import exercises, folder, markdown, setup_cell, student, wheel
+from course_tools.chapters import exercises, rules
+from course_tools.editions import folder, markdown, setup_cell, student, wheel
 from course_utils.errors import CourseError
 
 CHAPTERS = rules.chapters()
@@ -146,6 +146,9 @@ def test_a_failure_leaves_the_older_edition_as_it_was(clone, tmp_path, monkeypat
         (lambda nb: nb.cells[2].metadata.pop("exercise"), "lack name"),
         (lambda nb: nb.cells[2].metadata.exercise.update(difficulty=7), "1, 2 or 3"),
         (lambda nb: nb.cells[2].metadata.exercise.update(minutes="ten"), "whole number"),
+        (lambda nb: nb.cells[2].metadata.exercise.update(kind="riddle"), "not 'riddle'"),
+        (lambda nb: nb.cells[2].metadata.exercise.update(goal=3), "is words"),
+        (lambda nb: nb.cells[2].metadata.exercise.update(difficulty=2.0), "1, 2 or 3"),
         (lambda nb: nb.cells[2].metadata.exercise.update(name="no name"), "no name for"),
         (lambda nb: nb.cells[9].metadata.exercise.update(name="double"), "the same name: double"),
         (lambda nb: nb.cells[8].update(source="check.square(my_square)"), "the check of double"),

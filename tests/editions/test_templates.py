@@ -5,8 +5,8 @@ import shutil
 import nbformat
 import pytest
 
-from course_tools.chapters import execute, rules
-from course_tools.editions import exercises, markdown, student
+from course_tools.chapters import execute, exercises, rules
+from course_tools.editions import markdown, student
 
 TEMPLATES = rules.ROOT / "book" / "templates"
 # a template is short, quick and on drawn data: these rules are for what is published
