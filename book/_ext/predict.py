@@ -19,60 +19,21 @@ from __future__ import annotations
 
 import hashlib
 import re
-import textwrap
+import sys
 from html import escape
-from typing import NamedTuple
+from pathlib import Path
 
 from docutils import nodes
 from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
-ITEM = re.compile(r"^[-*] \[([ xX])\] +(.*)$")
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the clone
+
+from course_tools.chapters.predictions import Answer, answers_of
+from course_utils.errors import CourseError
+
 SAID = {True: "Right.", False: "Not so."}
-
-
-class Choice(NamedTuple):
-    """One answer: its words, whether it is the right one, and what is said to who chose it."""
-
-    words: str
-    right: bool
-    feedback: str
-
-
-def choices_of(lines: list[str]) -> list[Choice]:
-    """Return the answers of a question.
-
-    Raises ValueError, with what is wrong, unless there are two at least, each with feedback, and
-    exactly one is marked.
-    """
-    items: list[tuple[bool, list[str]]] = []
-    for line in lines:
-        if match := ITEM.match(line):
-            items.append((match[1] != " ", [match[2]]))
-        elif items:
-            items[-1][1].append(line)
-        elif line.strip():
-            raise ValueError(f"{line.strip()!r} stands before the first answer, `- [ ] ...`")
-    found = [choice(right, text) for right, text in items]
-    if len(found) < 2:
-        raise ValueError(f"a question needs two answers at least, and has {len(found)}")
-    if sum(one.right for one in found) != 1:
-        raise ValueError("exactly one answer is to be marked, `- [x] ...`")
-    if silent := [one.words for one in found if not one.feedback]:
-        raise ValueError(f"the answer {silent[0]!r} has no feedback")
-    return found
-
-
-def choice(right: bool, lines: list[str]) -> Choice:
-    """Return one answer from its lines: the first paragraph, and the rest."""
-    words, _, rest = "\n".join([lines[0], *dedented(lines[1:])]).partition("\n\n")
-    return Choice(" ".join(words.split()), right, rest.strip())
-
-
-def dedented(lines: list[str]) -> list[str]:
-    """Return the lines of a list item without its indent."""
-    return textwrap.dedent("\n".join(lines)).split("\n")
 
 
 class Predict(SphinxDirective):
@@ -87,8 +48,8 @@ class Predict(SphinxDirective):
         """Return the question with its answers, or the error in its place."""
         question = self.arguments[0]
         try:
-            choices = choices_of(list(self.content))
-        except ValueError as error:
+            answers = answers_of(list(self.content))
+        except CourseError as error:
             return [self.state.document.reporter.error(f"predict: {error}", line=self.lineno)]
         key = hashlib.sha256(question.encode()).hexdigest()[:10]
         box = nodes.container(classes=["predict"])
@@ -100,12 +61,12 @@ class Predict(SphinxDirective):
         lead = nodes.strong("", "Predict first. ")
         inline = self.parse_inline(question)[0]
         box += nodes.paragraph("", "", lead, *inline, classes=["predict-question"])
-        for one in choices:
+        for one in answers:
             box += self.answer(one)
         box += raw("</div>")
         return [box]
 
-    def answer(self, one: Choice) -> list[nodes.Node]:
+    def answer(self, one: Answer) -> list[nodes.Node]:
         """Return one answer, which unfolds what is said to it."""
         said = nodes.container(classes=["predict-said"])
         lines = f"**{SAID[one.right]}** {one.feedback}".split("\n")

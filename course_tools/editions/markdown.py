@@ -18,7 +18,8 @@ from importlib import util
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 
-from course_tools.editions import bibliography, predictions
+from course_tools.chapters import predictions
+from course_tools.editions import bibliography
 from course_utils import claims, folders
 from course_utils.errors import CourseError
 
@@ -163,7 +164,10 @@ DIRECTIVES: dict[str, Callable[[str, str], str]] = {
 
 def question(words: str, body: str, book: Book, path: Path) -> str:
     """Return a question with its answers to choose from; what is said to each unfolds."""
-    answers = predictions.parse(words, body)
+    try:
+        answers = predictions.answers_of(body.splitlines())
+    except CourseError as error:
+        raise CourseError(f"the question {words!r}: {error} ({path.name})") from error
     choices = [f"{letter}. {plain(answer.words, book, path)}"
                for letter, answer in zip(LETTERS, answers, strict=False)]  # fmt: skip
     said = [

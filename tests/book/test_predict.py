@@ -9,7 +9,9 @@ EXT = Path(__file__).resolve().parents[2] / "book" / "_ext"
 sys.path.insert(0, str(EXT))
 
 import exercise_pages  # noqa: E402
-import predict  # noqa: E402
+
+from course_tools.chapters.predictions import answers_of  # noqa: E402
+from course_utils.errors import CourseError  # noqa: E402
 
 GOOD = """- [ ] Six numbers.
 
@@ -23,7 +25,7 @@ GOOD = """- [ ] Six numbers.
 
 
 def test_answers_and_feedback_are_read():
-    wrong, right = predict.choices_of(GOOD)
+    wrong, right = answers_of(GOOD)
     assert wrong == ("Six numbers.", False, "No.")
     assert right == ("Twelve, a `code` of two lines.", True, "Yes: **two**\n\nparagraphs.")
 
@@ -40,8 +42,8 @@ def test_answers_and_feedback_are_read():
     ],
 )
 def test_a_faulty_question_says_what_is_wrong(lines, says):
-    with pytest.raises(ValueError, match=says):
-        predict.choices_of(lines)
+    with pytest.raises(CourseError, match=says):
+        answers_of(lines)
 
 
 def cell(kind, source, *tags, **metadata):

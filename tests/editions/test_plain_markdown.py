@@ -84,15 +84,24 @@ def test_code_and_formulas_stay():
 
 
 def test_a_question_keeps_its_answers_folded():
-    text = (":::{predict} Which is larger?\n:covers:\n- [ ] The *left*.\n  Look again.\n"
-            "- [x] The right.\n  Yes: {claim}`ae.train:.1f`.\n:::")  # fmt: skip
+    text = (":::{predict} Which is larger?\n:covers:\n- [ ] The *left*.\n\n  Look again.\n"
+            "- [x] The right.\n\n  Yes: {claim}`ae.train:.1f`.\n:::")  # fmt: skip
     shown = plain(text)
     asked, _, folded = shown.partition("<details>")
     assert "Which is larger?" in asked and "A. The *left*." in asked and "93.0" not in asked
     assert "A. No. Look again." in folded and "B. Right. Yes: 93.0." in folded
 
 
-@pytest.mark.parametrize("body", ["- [x] one\n- [x] two", "- [ ] one\n- [ ] two", "- [x] one", "?"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "- [x] one\n- [x] two",
+        "- [ ] one\n- [ ] two",
+        "- [x] one",
+        "?",
+        "- [x] one\n\n  Yes.\n- [ ] two\n  without a blank line",
+    ],
+)
 def test_a_question_without_one_right_answer_is_refused(body):
     with pytest.raises(CourseError, match="question"):
         plain(f":::{{predict}} Why?\n{body}\n:::")
