@@ -5,10 +5,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from course_utils.check.calling import Answer
 from course_utils.check.exercise import exercise
-from course_utils.check.probes import Mistake, Values, case, usual
-from course_utils.check.wording import shown
+from course_utils.check.probes import ROUNDS, Extremes, Mistake, Values, case, usual
 
 # ---------------------------------------------------------------------------------- discriminator
 
@@ -81,30 +79,11 @@ D_MISTAKES = (
 )
 
 
-def far(oracle, cases, what):
-    """Return a probe with logits whose probability rounds to 0 or 1."""
-
-    def probe(answer: Answer) -> str | None:
-        for asked in cases:
-            got = answer.tensor(*asked.inputs).detach().cpu()
-            wanted = oracle(*asked.inputs)
-            if not torch.allclose(got.float(), wanted, atol=1e-3):
-                logits = " and ".join(shown(value) for value in asked.inputs)
-                kinds = "real and fake logits" if len(asked.inputs) == 2 else "a fake logit"
-                return (
-                    f"For {kinds} of {logits} {what} is {shown(got)}, not {shown(wanted)}: the "
-                    "probability rounds to 0 or 1 before the logarithm; stay with the logits."
-                )
-        return None
-
-    return probe
-
-
 @exercise(
     "06",
     probes=[
         Values("your loss", d_of_torch, D_CASES, D_MISTAKES),
-        far(d_of_torch, D_FAR, "your loss"),
+        Extremes("your loss", d_of_torch, D_FAR, ROUNDS),
         *usual("your loss", D_CASES[3], ("real_logits", "fake_logits")),
     ],
     hints=[
@@ -176,7 +155,7 @@ G_MISTAKES = (
     "06",
     probes=[
         Values("your loss", g_of_torch, G_CASES, G_MISTAKES),
-        far(g_of_torch, G_FAR, "your loss"),
+        Extremes("your loss", g_of_torch, G_FAR, ROUNDS),
         *usual("your loss", G_CASES[2], ("fake_logits",)),
     ],
     hints=[

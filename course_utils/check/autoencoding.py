@@ -6,10 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import distributions
 
-from course_utils.check.calling import Answer
 from course_utils.check.exercise import exercise
-from course_utils.check.probes import Mistake, Values, case, reductions, usual
-from course_utils.check.wording import shown
+from course_utils.check.probes import ROUNDS, Extremes, Mistake, Values, case, reductions, usual
 
 # -------------------------------------------------------------------------------- squared error
 
@@ -152,27 +150,14 @@ BCE_MISTAKES = (
 )
 
 
-def far_logits(answer: Answer) -> str | None:
-    """Ask for logits whose probability rounds to 0 or 1."""
-    if Values("your cross-entropy", bce_of_torch, BCE_FAR)(answer) is None:
-        return None
-    for asked, wanted in zip(BCE_FAR, (0.0, 200.0, 200.0), strict=True):
-        got = answer.tensor(*asked.inputs).detach().flatten()[0]
-        if not abs(got.item() - wanted) < 1e-3:
-            logit, x = (shown(value) for value in asked.inputs)
-            return (
-                f"For a logit of {logit} and x = {x} your cross-entropy is {shown(got)}, not "
-                f"{wanted:g}: the probability rounds to 0 or 1 before the logarithm; stay with the "
-                "logits (F.softplus, F.logsigmoid, or a function that ends in _with_logits)."
-            )
-    return None
+BCE_WHY = f"{ROUNDS} (F.softplus, F.logsigmoid, or a function that ends in _with_logits)"
 
 
 @exercise(
     "01",
     probes=[
         Values("your cross-entropy", bce_of_torch, BCE_CASES, BCE_MISTAKES, per_image=True),
-        far_logits,
+        Extremes("your cross-entropy", bce_of_torch, BCE_FAR, BCE_WHY),
         *usual("your cross-entropy", BCE_CASES[4], ("logits",)),
     ],
     hints=[

@@ -186,6 +186,36 @@ class Gradients:
 
 
 @dataclass(frozen=True)
+class Extremes:
+    """The answer is right where a formula that is right on paper overflows, or rounds to 0.
+
+    Attributes:
+        what: is computed, as in "your loss".
+        oracle: with the arguments of the exercise; stays exact there.
+        cases: that are extreme.
+        why: what goes wrong there and where to look, the end of a sentence.
+    """
+
+    what: str
+    oracle: Callable
+    cases: Sequence[Case]
+    why: str
+
+    def __call__(self, answer: Answer) -> str | None:
+        """Return the sentence of a fault, None where there is none."""
+        for case in self.cases:
+            got = answer.tensor(*case.inputs)
+            wanted = self.oracle(*(as_exact(value) for value in case.inputs))
+            if not same(got, wanted, rtol=1e-5, atol=1e-3):
+                where = example(answer.takes, case.inputs, case.note)
+                return f"For {where} {self.what} is {shown(got)}, not {shown(wanted)}: {self.why}."
+        return None
+
+
+ROUNDS = "the probability rounds to 0 or 1 before the logarithm; stay with the logits"
+
+
+@dataclass(frozen=True)
 class Untouched:
     """The answer leaves its inputs as they were."""
 

@@ -9,7 +9,7 @@ from torch import distributions
 
 from course_utils.check.calling import Answer
 from course_utils.check.exercise import exercise
-from course_utils.check.probes import Mistake, OnTheCard, Untouched, Values, case, usual
+from course_utils.check.probes import Extremes, Mistake, OnTheCard, Untouched, Values, case, usual
 from course_utils.check.statistics import (
     are_correlated,
     is_not_normal,
@@ -313,23 +313,14 @@ IWAE_MISTAKES = (
 )
 
 
-def far_weights(answer: Answer) -> str | None:
-    """Ask for weights whose exponentials are 0 or infinite."""
-    values = Values("your bound", iwae_of_torch, IWAE_FAR, per_image=True)
-    if values(answer) is None:
-        return None
-    got = answer.tensor(*IWAE_FAR[0].inputs)
-    return (
-        f"For log-weights of -800 and -802 your bound is {got.flatten()[0].item():.4g}, not "
-        "-800.6: exp(-800) is 0 in a computer; look for torch.logsumexp."
-    )
+IWAE_WHY = "exp(-800) is 0 in a computer, and exp(800) is infinite; look for torch.logsumexp"
 
 
 @exercise(
     "04",
     probes=[
         Values("your bound", iwae_of_torch, IWAE_CASES, IWAE_MISTAKES, per_image=True),
-        far_weights,
+        Extremes("your bound", iwae_of_torch, IWAE_FAR, IWAE_WHY),
         *usual("your bound", IWAE_CASES[2], ("log_weights",)),
     ],
     hints=[

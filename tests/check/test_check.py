@@ -106,6 +106,11 @@ def test_answers_are_quiet_and_random_numbers_are_put_back(capsys):
     assert "a line" not in capsys.readouterr().out
 
 
+def test_what_overflows_is_shown_with_its_smallest_input():
+    verdict = check.CHECKS["generator_loss"](lambda logits: -logits.sigmoid().log().mean())
+    assert "For fake_logits = -200 your loss is inf, not 200: the probability" in verdict.sentence
+
+
 def test_inputs_are_copied():
     x = torch.zeros(3)
     answer = Answer(lambda x: x.add_(1))
