@@ -169,14 +169,18 @@ def complete(exercise: Exercise) -> None:
 
 def checked_names(cell: NotebookNode) -> list[str]:
     """Return the NAMEs of the calls `check.NAME(...)` that a cell makes, in order."""
+    return [name for name in check_calls(tree(cell)) if name not in NO_CHECKS]
+
+
+def check_calls(node: ast.AST) -> list[str]:
+    """Return what is called of `check`, below a node of a syntax tree."""
     return [
-        node.func.attr
-        for node in ast.walk(tree(cell))
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and isinstance(node.func.value, ast.Name)
-        and node.func.value.id == "check"
-        and node.func.attr not in NO_CHECKS
+        each.func.attr
+        for each in ast.walk(node)
+        if isinstance(each, ast.Call)
+        and isinstance(each.func, ast.Attribute)
+        and isinstance(each.func.value, ast.Name)
+        and each.func.value.id == "check"
     ]
 
 
