@@ -4,9 +4,10 @@
 
 FILE holds faces of 64x64 as JPEGs (`pack`). Every network pair has a CUDA stream and two captured
 graphs, a whole step with and without the gradient penalty, so that many small steps fill the GPU
-together. Each is trained until it has seen its number of images, or the seconds are over; then it
-is scored and its samples, history and averaged generator go to DIR. Without a GPU the same steps
-run one after the other, for trying the script.
+together; `train.fit_gan` trains one pair at a time, so the steps are written here anew. Each is
+trained until it has seen its number of images, or the seconds are over; then it is scored and its
+samples, history and averaged generator go to DIR. Without a GPU the same steps run one after the
+other, for trying the script.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
 import torch.nn.functional as F
@@ -197,8 +199,8 @@ class Player:
                       ("d_loss", "g_loss", "real_score", "fake_score", "g_grad_norm")}  # fmt: skip
         self.steps, self.seconds, self.history, self.graphs, self.marks = 0, 0.0, [], {}, []
         self.stream = torch.cuda.Stream() if self.on_gpu else None
-        codes = torch.Generator().manual_seed(7)  # the same for all, and through time
-        self.fixed = torch.randn(64, self.g.code_dim, generator=codes).to(self.device)
+        # the same for all, and through time
+        self.fixed = codes(64, 7, self.g.code_dim).to(self.device)
         self.strips: list[torch.Tensor] = []
 
     @property
@@ -388,8 +390,7 @@ class Player:
         net = self.average if which == "average" else self.g
         was = net.training
         net.eval()
-        codes = torch.Generator().manual_seed(seed)
-        z = torch.randn(n, self.g.code_dim, generator=codes).to(self.device)
+        z = codes(n, seed, self.g.code_dim).to(self.device)
         z = self.fixed if n == 64 else z
         with torch.cuda.stream(self.stream) if self.stream else nullcontext():
             parts = [bytes_of(net(part)) for part in z.split(500)]
@@ -418,6 +419,11 @@ class Player:
         self.strips.append(self.samples(64)[:8].cpu())
 
 
+def codes(n: int, seed: int, size: int = 128) -> torch.Tensor:
+    """Return the codes (n, size) that every rung is asked for."""
+    return torch.randn(n, size, generator=torch.Generator().manual_seed(seed))
+
+
 def bytes_of(x: torch.Tensor) -> torch.Tensor:
     """Turn images in [-1, 1] into uint8."""
     return ((x.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
@@ -434,7 +440,7 @@ class Judge:
 
         from course_utils.recipes import face_referee
 
-        self.held, self.train = held.cpu(), train.cpu()
+        self.device, self.held, self.train = held.device, held.cpu(), train.cpu()
         self.nets = {}
         for name in ("face_referee", "face_referee_2"):
             if folder is None:
@@ -457,6 +463,11 @@ class Judge:
 
         fd = metrics.frechet_distance(self.real["face_referee"], self.features("face_referee", x))
         return round(fd, 4)
+
+    def floor(self) -> dict:
+        """Return what real faces score, of people that the networks learnt from."""
+        order = torch.randperm(len(self.train), generator=torch.Generator().manual_seed(0))
+        return self.scores(self.train[order[: len(self.held)]].to(self.device))
 
     def scores(self, x: torch.Tensor) -> dict:
         """Return FD on both referees, precision, recall, of as many samples as held-out faces."""
@@ -529,8 +540,7 @@ def run(rungs: list[Rung], args) -> list[Player]:
         print("no judge:", error)
         judge = None
     if judge is not None:
-        order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))
-        args.floor = judge.scores(train[order[: len(held)].to(device)])
+        args.floor = judge.floor()
         print("training faces against held-out people:", args.floor, flush=True)
     finish(players, args, started, judge)
     return players
@@ -650,13 +660,13 @@ def as_signed(x: torch.Tensor) -> torch.Tensor:
     return x.float() / 127.5 - 1
 
 
-def sheet(x: torch.Tensor, path: Path, quality: int = 92) -> None:
-    """Write images (N, 3, 64, 64) uint8 as a sheet of eight columns."""
+def sheet(x: torch.Tensor, file: Path | BinaryIO, quality: int = 92) -> None:
+    """Write images (N, 3, 64, 64) uint8 as a JPEG sheet of eight columns, whole rows alone."""
     from PIL import Image
 
     x = x[: len(x) // 8 * 8].cpu()
     rows = x.reshape(-1, 8, 3, 64, 64).permute(0, 3, 1, 4, 2).reshape(-1, 512, 3)
-    Image.fromarray(rows.numpy()).save(path, quality=quality, subsampling=0)
+    Image.fromarray(rows.contiguous().numpy()).save(file, "JPEG", quality=quality, subsampling=0)
 
 
 def about() -> dict:

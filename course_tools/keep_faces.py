@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from course_tools.gan_ladder import Judge, bytes_of
+from course_tools.gan_ladder import Judge, bytes_of, codes, sheet
 from course_utils import checkpoint, folders, provenance, runtime
 from course_utils.data import faces
 from course_utils.errors import CourseError
@@ -40,11 +40,6 @@ def drawn(generator: torch.nn.Module, codes: torch.Tensor) -> torch.Tensor:
     return torch.cat([bytes_of(generator(part)) for part in codes.split(250)])
 
 
-def codes(n: int, seed: int) -> torch.Tensor:
-    """Return the codes (n, 128) that every rung is asked for."""
-    return torch.randn(n, 128, generator=torch.Generator().manual_seed(seed))
-
-
 def history(rows: list[dict], n_train: int) -> list[dict]:
     """Return a run's history with the names that the ladder's rungs have."""
     names = {
@@ -60,11 +55,8 @@ def history(rows: list[dict], n_train: int) -> list[dict]:
 
 def jpeg(pictures: torch.Tensor) -> torch.Tensor:
     """Return pictures (N, 3, 64, 64) uint8, N divisible by 8, as the bytes of one JPEG sheet."""
-    from PIL import Image
-
-    rows = pictures.reshape(-1, 8, 3, 64, 64).permute(0, 3, 1, 4, 2).reshape(-1, 512, 3)
     file = io.BytesIO()
-    Image.fromarray(rows.contiguous().numpy()).save(file, "JPEG", quality=90, subsampling=0)
+    sheet(pictures, file, quality=90)
     return torch.frombuffer(bytearray(file.getvalue()), dtype=torch.uint8)
 
 
@@ -169,9 +161,7 @@ def main(words: list[str] | None = None) -> None:
     people = faces("real", "full")
     held = torch.cat([people.val.x, people.test.x])
     judge = Judge(None, held, people.train.x)
-    order = torch.randperm(len(people.train.x), generator=torch.Generator().manual_seed(0))
-    floor = judge.scores(people.train.x[order[: len(held)]])
-    print("training faces against held-out people:", floor)
+    print("training faces against held-out people:", judge.floor())
     average, last, rows = trained(args.run)
     average, last = rounded(network(average)), network(last)
     found = record(judge, average, last, rows, args.seconds)
