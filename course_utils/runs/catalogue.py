@@ -108,19 +108,20 @@ def chosen(runs: list[Kept], names: list[str], states: set[str]) -> list[Kept]:
     Raises CourseError for a name that fits no run.
     """
     for name in names:
-        if not any(fits(run, name) for run in runs):
+        if not any(fits(run.path.name, name) for run in runs):
             raise CourseError(f"no kept run is called {name!r}; `course runs` lists them")
     return [
         run
         for run in runs
-        if (not names or any(fits(run, name) for name in names))
+        if (not names or any(fits(run.path.name, name) for name in names))
         and (not states or run.state in states)
     ]
 
 
-def fits(run: Kept, name: str) -> bool:
-    """Tell whether a name, with * and ? for whatever, is that of a run's folder or recipe."""
-    return any(fnmatch.fnmatchcase(own, name) for own in (run.path.name, run.recipe))
+def fits(folder: str, name: str) -> bool:
+    """Tell whether a name, with * and ? for whatever, is that of a run's folder or its recipe."""
+    recipe = NAME.fullmatch(folder)["recipe"]
+    return any(fnmatch.fnmatchcase(own, name) for own in (folder, recipe))
 
 
 def delete(run: Kept) -> list[str]:

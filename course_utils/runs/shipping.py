@@ -7,7 +7,6 @@ place. A run that is there already is left as it is.
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
 import io
 import os
@@ -20,7 +19,7 @@ from pathlib import Path
 from course_utils import folders
 from course_utils.data.mirrors import Unreachable, fetched
 from course_utils.errors import CourseError
-from course_utils.runs.catalogue import NAME, chosen, kept_runs, readable_size
+from course_utils.runs.catalogue import NAME, chosen, fits, kept_runs, readable_size
 from course_utils.runs.folder import (
     HISTORY,
     INFO,
@@ -174,12 +173,6 @@ def unpack(content: bytes, into: Path) -> None:
                 (into / name).write_bytes(archive.read(name))
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
         raise CourseError(f"the ZIP file of {into.name} cannot be read ({error})") from None
-
-
-def fits(run: str, name: str) -> bool:
-    """Tell whether a name, with * and ? for whatever, is that of a run or of its recipe."""
-    own = NAME.fullmatch(run)
-    return any(fnmatch.fnmatchcase(each, name) for each in (run, own["recipe"]))
 
 
 def shown(known: dict) -> str:
