@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 from nbformat import NotebookNode
 
+# in a notebook's metadata: by which kernel it is run
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 # what these modules offer beside functions that draw
 NO_FIGURE = {
     "plotting": {"style", "tile", "COLOURS", "DIGIT_COLOURS"},

@@ -31,7 +31,7 @@ from nbformat.v4 import new_code_cell
 from tqdm import tqdm
 
 from course_tools.chapters import rules
-from course_tools.chapters.cells import code_cells, code_sha256, stdout
+from course_tools.chapters.cells import KERNEL, code_cells, code_sha256, stdout
 from course_utils import claims, console, runtime
 from course_utils.errors import CourseError
 
@@ -246,7 +246,7 @@ def clean(nb: NotebookNode, stamp: dict) -> None:
         kept
         | {
             "course": stamp,
-            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "kernelspec": KERNEL,
             "language_info": {"name": "python", "pygments_lexer": "ipython3"},
         }
     )

@@ -13,6 +13,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from course_tools.chapters import exercises, rules
+from course_tools.chapters.cells import KERNEL
 from course_tools.editions import folder, markdown, slides, student
 from course_utils import folders
 from course_utils.errors import CourseError
@@ -70,7 +71,7 @@ def answers(path: Path, edition: student.Edition) -> NotebookNode:
     made = nbformat.from_dict({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
     made.metadata = nbformat.from_dict({
         "course": {"edition": "instructor", "notebook": path.stem},
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "kernelspec": KERNEL,
     })  # fmt: skip
     nbformat.validate(made)
     return made

@@ -13,6 +13,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from course_tools.chapters import exercises, rules
+from course_tools.chapters.cells import KERNEL
 from course_tools.chapters.exercises import Exercise
 from course_tools.editions import folder, markdown, student
 from course_utils import folders
@@ -75,9 +76,8 @@ def from_file(path: Path, edition: student.Edition) -> NotebookNode:
             cells.append(locked(made, f"{exercise.name}-check", points=exercise.difficulty))
         else:
             cells.append(locked(made, f"given-{number}"))
-    made = nbformat.from_dict({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
-    made.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python",
-                                   "name": "python3"}  # fmt: skip
+    made = nbformat.from_dict({"cells": cells, "metadata": {"kernelspec": KERNEL},
+                               "nbformat": 4, "nbformat_minor": 5})  # fmt: skip
     nbformat.validate(made)
     return made
 

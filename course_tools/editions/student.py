@@ -17,7 +17,7 @@ from nbformat.v4 import new_markdown_cell
 
 import course_utils
 from course_tools.chapters import exercises, rules
-from course_tools.chapters.cells import described
+from course_tools.chapters.cells import KERNEL, described
 from course_tools.editions import folder, markdown, setup_cell, wheel
 from course_utils import folders
 from course_utils.errors import CourseError
@@ -180,7 +180,7 @@ def finished(
     made.metadata = nbformat.from_dict({
         "colab": {"generative_ai_disabled": True, "provenance": [], "toc_visible": True},
         "course": {"edition": "student", "notebook": path.stem, "version": version},
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "kernelspec": KERNEL,
         "language_info": {"name": "python"},
     })  # fmt: skip
     for number, cell in enumerate(made.cells):
