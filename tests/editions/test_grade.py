@@ -9,8 +9,9 @@ import pytest
 import sample
 from commands import refused
 
-from course_tools.editions import grade, sandbox
+from course_tools.editions import grade, sandbox, submission
 from course_tools.editions.grade import IMPORTS
+from course_utils.check import verdict
 from course_utils.errors import CourseError
 
 LIMITS = sandbox.Limits(cell_seconds=3, seconds=60, output_bytes=200_000, memory_megabytes=1024)
@@ -31,6 +32,11 @@ def graded(clone, tmp_path, found: dict) -> tuple[dict, list]:
 def light(monkeypatch, standin):
     """Import nothing heavy before a submission: the sample needs none of it."""
     monkeypatch.setattr(grade, "IMPORTS", ["math"])
+
+
+def test_the_grader_reads_what_the_checks_show():
+    assert submission.VERDICT == verdict.VERDICT_TYPE
+    assert {state: mark for mark, state in submission.MARKS.items()} == verdict.MARKS
 
 
 @pytest.mark.slow
