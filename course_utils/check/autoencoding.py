@@ -75,7 +75,7 @@ SSE_MISTAKES = (
     hints=[
         "Every image gets a number of its own: a batch of 3 images gives a tensor of shape (3,).",
         "Images have shape (B, C, H, W). `flatten(1)` makes (B, C H W) of it.",
-        "Square the differences, flatten all but the batch, and sum over dimension 1.",
+        "After `flatten(1)` one dimension is left beside the batch: sum over that one.",
     ],
     opens="Divide its mean by the number of pixels, and you can read any tutorial's figures.",
 )
@@ -163,7 +163,8 @@ BCE_WHY = f"{ROUNDS} (F.softplus, F.logsigmoid, or a function that ends in _with
     hints=[
         "A logit of 0 is a probability of one half, and costs log 2 = 0.693 nats whatever x is.",
         "`-log sigmoid(a)` is `F.softplus(-a)`, which stays exact where the sigmoid rounds to 0.",
-        "x F.softplus(-logits) + (1 - x) F.softplus(logits), summed over the pixels of each image.",
+        "A pixel costs x times the one logarithm and 1 - x times the other, each with its sign "
+        "turned. Then sum over the pixels of each image.",
     ],
     opens="It stays finite for any logit, which the textbook formula does not.",
 )

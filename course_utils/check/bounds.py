@@ -164,9 +164,10 @@ def sweep_fault(costs: list[float]) -> str | None:
     seconds=5,
 )
 def beta_sweep(x, beta):
-    """Train a VAE on images x with weight beta on its KL; return mu and logvar of x, both (N, Z).
+    """Train a VAE with weight beta on its KL; return mu and logvar of x.
 
     x: images (N, 1, 28, 28) in [0, 1].  beta: above 0.
+    mu, logvar: of the codes of all images, both (N, Z).
     """
     torch.manual_seed(0)
     encoder = nn.Sequential(nn.Flatten(), nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 16))

@@ -95,14 +95,14 @@ def is_float(answer: Answer) -> str | None:
     hints=[
         "One row for each image, one column for each class, a single 1 in each row.",
         "Row i of the unit matrix `torch.eye(n_classes)` is the code of class i.",
-        "Index the unit matrix with y; or compare y[:, None] with torch.arange(n_classes). Mind "
+        "Pick the rows by the labels; or compare each label with the numbers of all classes. Mind "
         "device and type.",
     ],
     opens="Joined to a code, it tells the decoder which digit to draw.",
 )
 def one_hot(y, n_classes):
-    """Return a row of floats for each label, 1 at its class and 0 elsewhere, (B, n_classes).
+    """Return a row of floats for each label, 1 at its class and 0 elsewhere.
 
-    y: labels (B,), whole numbers from 0.
+    y: labels (B,), whole numbers from 0.  The rows: (B, n_classes).
     """
     return torch.eye(n_classes, device=y.device)[y]

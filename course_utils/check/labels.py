@@ -201,9 +201,10 @@ OBEDIENCE_MISTAKES = (
     opens="Such a number needs a referee that never saw the generator, as in the chapter.",
 )  # fmt: skip
 def obedience(logits, asked):
-    """Return the share of images that a classifier sees as what was asked for, 0 to 1.
+    """Return the share of images seen as what was asked for, from 0 to 1.
 
-    logits: of a classifier on generated images, (B, classes).  asked: labels (B,).
+    logits: of a classifier on generated images, (B, classes).
+    asked: labels (B,).
     """
     return (logits.argmax(dim=1) == asked).float().mean()
 
@@ -264,9 +265,10 @@ def label_fault(images, asked, x, y) -> str | None:
     seconds=5,
 )
 def label_reaches(x, y):
-    """Train a conditional VAE with a code of 4 numbers; return its decode(z, y) -> images.
+    """Train a conditional VAE; return its decode(z, y) -> images.
 
     x: images (N, 1, 28, 28) in [0, 1].  y: labels (N,), 0 to 9.
+    z: codes of 4 numbers, (B, 4).
     """
     torch.manual_seed(0)
     encoder = nn.Sequential(nn.Linear(794, 128), nn.ReLU(), nn.Linear(128, 8))

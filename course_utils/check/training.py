@@ -88,7 +88,7 @@ def best_epoch(history):
 
 
 def handed_out_step(model, optimizer, x):
-    """Take one step on the squared error per image; return the loss as a number."""
+    """Take a step on the squared error per image; return it as a number."""
     loss = F.mse_loss(model(x), x)
     loss.backward()
     optimizer.step()
@@ -177,7 +177,7 @@ def reached(one, other) -> bool:
     opens="Neither fault stops a program: both only make it learn worse, which is why one tests.",
 )
 def repaired_step(model, optimizer, x):
-    """Take one step on the squared error per image; return the loss as a number."""
+    """Take a step on the squared error per image; return it as a number."""
     loss = F.mse_loss(model(x), x, reduction="sum") / len(x)
     optimizer.zero_grad()
     loss.backward()
@@ -257,8 +257,8 @@ def score_fault(z, recon, train, test) -> str | None:
     probes=[against_pca],
     hints=[
         "Start from the widths of the chapter, or smaller ones: 784, 128, 3 and back.",
-        "Without an activation between the layers nothing beats principal components. Make batches "
-        "of about 50, and a few dozen passes.",
+        "Without any activation nothing beats principal components. Make batches of about 50, and "
+        "a few dozen passes.",
         "Adam at 2e-3, and a sigmoid at the end so that pixels stay in [0, 1].",
     ],
     opens="Three curved coordinates hold a digit better than three straight ones.",
@@ -267,7 +267,8 @@ def score_fault(z, recon, train, test) -> str | None:
 def beats_pca(x):
     """Train an autoencoder with a code of 3 numbers on images x; return it.
 
-    x: images (N, 1, 28, 28) in [0, 1].  The model has encode(x) -> (B, 3) and decode(z) -> images.
+    x: images (N, 1, 28, 28) in [0, 1].
+    The model has encode(x) -> (B, 3) and decode(z) -> images.
     """
 
     class Small(nn.Module):

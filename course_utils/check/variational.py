@@ -245,12 +245,12 @@ def noise_carries_gradients(answer: Answer) -> str | None:
         "Draw noise from N(0, 1), of the shape of mu; then move and stretch it.",
         "How do you get a standard deviation from the logarithm of a variance? Try logvar = 0 and "
         "logvar = log 4: the answers are 1 and 2.",
-        "Multiply the noise by exp(logvar / 2) and add mu.",
+        "Half the logarithm of a variance is the logarithm of its root. Stretch first, then move.",
     ],
     opens="Gradients now flow through the draw, so encoder and decoder learn together.",
 )
 def reparameterise(mu, logvar):
-    """Return a draw from N(mu, exp(logvar)), through which gradients flow, (B, Z).
+    """Return a draw from N(mu, exp(logvar)) that passes gradients on, (B, Z).
 
     mu, logvar: means and log-variances of the codes, (B, Z).
     """
@@ -334,6 +334,6 @@ IWAE_WHY = "exp(-800) is 0 in a computer, and exp(800) is infinite; look for tor
 def iwae_bound(log_weights):
     """Return the importance-weighted bound of each image in nats, (B,).
 
-    log_weights: log p(x|z) + log p(z) - log q(z|x) of K codes per image, (B, K).
+    log_weights: log p(x|z) + log p(z) - log q(z|x), K codes each, (B, K).
     """
     return torch.logsumexp(log_weights, dim=1) - math.log(log_weights.shape[1])
