@@ -12,10 +12,11 @@ more, or its tests fail without it.
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import re
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
 import time
@@ -33,6 +34,10 @@ NEEDED += ("book/claims", "book/_ext", "book/references.bib")
 AT_ONCE = 2
 SECONDS = 180  # that the tests of one mutant may take
 FAILED, NONE_FOUND = 1, (4, 5)  # exit statuses of pytest
+NOT_THE_COPY = 100  # our own: the tests would have run against another package
+# what most tests import, and what takes longer to import than they take: imported once
+WARM = ["pytest", "torch", "torchvision", "scipy.stats", "sklearn.linear_model", "torchmetrics"]
+WARM += ["matplotlib.pyplot", "IPython.display", "PIL.Image", "nbformat", "safetensors.torch"]
 
 
 @dataclass(frozen=True)
@@ -104,10 +109,10 @@ def copy(to: Path) -> Path:
 
 
 def environment(root: Path) -> dict[str, str]:
-    """Return the environment in which `import course_utils` means the copy at `root`.
+    """Return the environment of the tests, in which `import course_utils` means the copy at `root`.
 
-    PYTHONPATH comes before the editable install; drawn data and one thread make the tests the
-    same everywhere.
+    PYTHONPATH, for what the tests start, comes before the editable install; drawn data and one
+    thread make the tests the same everywhere.
     """
     # CI too: there pytest prints differences in full, and megabytes of weights take it minutes
     unwanted = ("COURSE_", "PYTEST_", "CI", "BUILD_NUMBER")
@@ -120,33 +125,61 @@ def environment(root: Path) -> dict[str, str]:
     }
 
 
-def imports_the_copy(root: Path) -> bool:
-    """Tell whether Python, started as the tests are, imports the package from `root`."""
-    command = [sys.executable, "-c", "import course_utils; print(course_utils.__file__)"]
-    found = subprocess.run(
-        command,
-        cwd=root,
-        env=environment(root),
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        check=True,
-    )
-    return Path(found.stdout.strip()).resolve().is_relative_to(root.resolve())
+def warm() -> multiprocessing.context.BaseContext:
+    """Return what starts processes that have imported everything but the course.
+
+    A fork of one that has is alive at once; where there is no fork, each process imports anew.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(WARM)
+    return context
 
 
 def run_tests(root: Path, tests: tuple[str, ...]) -> tuple[int, str]:
     """Run tests in the copy at `root`; return pytest's exit status and output."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=line", "--no-header", "-rfE",
-               "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow", *tests]  # fmt: skip
-    try:
-        done = subprocess.run(
-            command, cwd=root, env=environment(root), capture_output=True, encoding="utf-8",
-            errors="replace", timeout=SECONDS,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
+    printed = root / "printed.txt"
+    child = warm().Process(target=in_copy, args=(root, tests, environment(root), printed))
+    child.start()
+    child.join(SECONDS)
+    if child.is_alive():
+        end(child)
         return FAILED, f"FAILED time-limit-of-{SECONDS}-s"
-    return done.returncode, done.stdout + done.stderr
+    return child.exitcode, printed.read_text(encoding="utf-8", errors="replace")
+
+
+def end(child: multiprocessing.process.BaseProcess) -> None:
+    """End a process, and those that it has started."""
+    if hasattr(os, "killpg"):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.kill()
+    child.join()
+
+
+def in_copy(root: Path, tests: tuple[str, ...], env: dict[str, str], printed: Path) -> None:
+    """Run pytest inside the copy at `root`, in a process of its own; exit with its status."""
+    if hasattr(os, "setsid"):
+        os.setsid()  # so that whatever the tests start can be ended with it
+    to_file = os.open(printed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(to_file, 1)
+    os.dup2(to_file, 2)
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(root)
+    sys.path[:] = [str(root), *(p for p in sys.path if Path(p or ".").resolve() != ROOT)]
+    # this module and what it imports are the working tree's
+    for name in [n for n in sys.modules if n.partition(".")[0] in ("course_tools", "course_utils")]:
+        del sys.modules[name]
+    import pytest
+
+    import course_utils
+
+    if not Path(course_utils.__file__).resolve().is_relative_to(root.resolve()):
+        sys.exit(NOT_THE_COPY)
+    words = ["-x", "-q", "--tb=line", "--no-header", "-rfE", "-p", "no:cacheprovider"]
+    words += ["-p", "no:xdist", "-m", "not slow"]
+    sys.exit(int(pytest.main([*words, *tests])))
 
 
 def judge(mutant: Mutant) -> Outcome:
@@ -156,8 +189,6 @@ def judge(mutant: Mutant) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
         root = copy(Path(folder))
         mutant.plant(root)
-        if not imports_the_copy(root):
-            return Outcome(False, "the tests would not have imported the copy")
         status, output = run_tests(root, mutant.tests)
     return verdict(status, output)
 
@@ -168,6 +199,8 @@ def verdict(status: int, output: str) -> Outcome:
         return Outcome(True, named[1].rpartition("/")[2])
     if status == 0:
         return Outcome(False, "SURVIVED")
+    if status == NOT_THE_COPY:
+        return Outcome(False, "the tests would not have imported the copy")
     reason = "no such test" if status in NONE_FOUND else "the tests could not run"
     return Outcome(False, f"{reason}: {output.strip()[-300:]}")
 

@@ -1,5 +1,7 @@
 """The planted faults still apply, and the tool tells a caught fault from a surviving one."""
 
+from pathlib import Path
+
 import pytest
 
 from course_tools import mutants
@@ -45,6 +47,33 @@ def test_a_fault_is_caught_in_a_copy_and_the_working_tree_stays_as_it_is():
     assert (mutants.ROOT / SLIP.file).read_bytes() == before
 
 
+def test_without_a_fault_the_same_test_passes(tmp_path):
+    status, output = mutants.run_tests(mutants.copy(tmp_path), SLIP.tests)
+    assert status == 0, output
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks Linux about processes")
+def test_tests_that_hang_are_ended_and_so_is_what_they_started(tmp_path, monkeypatch):
+    text = "import subprocess, sys\n\n\ndef test_hangs():\n"
+    text += "    sleep = 'import time; time.sleep(60)'\n"
+    text += "    child = subprocess.Popen([sys.executable, '-c', sleep])\n"
+    text += "    open('pid', 'w', encoding='utf-8').write(str(child.pid))\n"
+    text += "    child.wait()\n"
+    root = mutants.copy(tmp_path)
+    (root / "tests/test_hangs.py").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(mutants, "SECONDS", 30)
+    status, output = mutants.run_tests(root, ("tests/test_hangs.py",))
+    assert status == mutants.FAILED and "time-limit-of-30-s" in output
+    assert gone(int((root / "pid").read_text(encoding="utf-8")))
+
+
+def gone(pid: int) -> bool:
+    """Tell whether a process has ended; one that nobody has asked about yet counts as ended."""
+    state = Path(f"/proc/{pid}/stat")
+    return not state.exists() or state.read_text(encoding="utf-8").split()[2] == "Z"
+
+
 @pytest.mark.parametrize(
     ("status", "output", "caught", "why"),
     [
@@ -54,6 +83,7 @@ def test_a_fault_is_caught_in_a_copy_and_the_working_tree_stays_as_it_is():
         (2, "ERROR tests/test_x.py - SyntaxError", False, "could not run"),
         (4, "ERROR: not found: test_z", False, "no such test"),
         (5, "no tests ran", False, "no such test"),
+        (100, "", False, "would not have imported the copy"),
     ],
 )
 def test_only_a_failed_test_catches_a_fault(status, output, caught, why):
