@@ -131,7 +131,9 @@ AE_4 = lively(Autoencoder((8,), 3, image_shape=SHAPE))
 TOLD_AE = small_conditional(ConditionalAutoencoder)
 MLP_4 = lively(models.MLP((8,), n_classes=4, image_shape=SHAPE))
 RBM_4 = lively(models.RBM(5, image_shape=SHAPE))
+MIXTURE_4 = lively(models.MixtureVAE(2, (8,), 3, n_classes=4, image_shape=SHAPE))
 DENOISING, CONV_VAE = models.DenoisingMLP((8,)), models.ConvVAE()
+CONV_MIXTURE = models.ConvMixtureVAE(2, 3, n_classes=4, widths=(2, 2, 5)).eval()
 ZEROS, CODES = torch.zeros(N, *SHAPE), OTHERS.float()
 FACTORS = torch.stack([OTHERS[:, 0], OTHERS[:, 1], Y % 2], 1).float()  # two amounts and a kind
 PROBABILITIES = torch.softmax(OTHERS, 1)
@@ -167,6 +169,7 @@ LOSSES = {
     "conditional_reconstruction": trained_with(losses.conditional_reconstruction, TOLD_AE),
     "negative_elbo": trained_with(losses.negative_elbo, VAE_4),
     "conditional_negative_elbo": trained_with(losses.conditional_negative_elbo, TOLD),
+    "prior_negative_elbo": trained_with(losses.prior_negative_elbo, MIXTURE_4),
     "iwae_loss": trained_with(losses.iwae_loss, VAE_4),
     "classification": trained_with(losses.classification, MLP_4),
     "smoothed_classification": trained_with(losses.smoothed_classification, MLP_4),
@@ -225,6 +228,9 @@ MODELS = {
        for name in ("Classifier", "ConvAutoencoder", "DeepConvAutoencoder",
                     "ResizeConvAutoencoder", "UNet")},
     "DenoisingMLP": row(lambda x: DENOISING(x)[0], DIGITS, {"float32"}, NO_LOOK),
+    "MixtureVAE": row(lambda x: MIXTURE_4.encode(x, labels(x))[0], X, {"float32"}, NO_LOOK),
+    "ConvMixtureVAE": row(lambda x: CONV_MIXTURE.encode(x, labels(x))[0], DIGITS, {"float32"},
+                          NO_LOOK),
     "ConvVAE": row(lambda x: CONV_VAE.encode(x)[0], DIGITS, {"float32"},
                    NO_LOOK),
 }  # fmt: skip

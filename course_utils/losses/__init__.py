@@ -38,6 +38,7 @@ from course_utils.losses.gradients import ESTIMATORS, gradients_of_mu
 from course_utils.losses.inputs import check_input, wanted_by, wants
 from course_utils.losses.iwae import iwae_loss
 from course_utils.losses.labels import one_against_rest, smoothed_classification
+from course_utils.losses.learned_prior import prior_negative_elbo
 from course_utils.losses.noise import (
     contrastive_divergence,
     corrupted,
@@ -53,7 +54,8 @@ __all__ = [
     "corrupted", "cross_entropy_reconstruction", "denoising", "distortion", "elbo_terms",
     "factor_reading", "gaussian_nll", "gradients_of_mu", "hinge_d", "hinge_g", "iwae_loss",
     "kl_per_unit", "kl_standard_normal", "logistic_d", "masked_reconstruction", "negative_elbo",
-    "nll_of_each", "non_saturating_g", "one_against_rest", "reconstruction", "reconstruction_pm1",
+    "nll_of_each", "non_saturating_g", "one_against_rest", "prior_negative_elbo", "reconstruction",
+    "reconstruction_pm1",
     "relativistic_d", "relativistic_g", "saturating_g", "shifted", "smoothed_classification",
     "sparse_denoising", "sparse_reconstruction", "squared_error", "squared_slope", "wanted_by",
     "wants",

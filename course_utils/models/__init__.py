@@ -10,6 +10,7 @@ from course_utils.models.conv_autoencoder import (
 )
 from course_utils.models.conv_vae import ConvVAE
 from course_utils.models.denoising import DenoisingMLP, UNet
+from course_utils.models.learned_prior import ConvMixtureVAE, MixtureVAE
 from course_utils.models.mlp import MLP
 from course_utils.models.rbm import RBM
 from course_utils.models.vae import VAE
@@ -23,9 +24,11 @@ __all__ = [
     "ConditionalAutoencoder",
     "ConditionalVAE",
     "ConvAutoencoder",
+    "ConvMixtureVAE",
     "ConvVAE",
     "DeepConvAutoencoder",
     "DenoisingMLP",
+    "MixtureVAE",
     "ResizeConvAutoencoder",
     "UNet",
 ]
