@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from course_utils import losses
 from course_utils.data.derived import by_slant, few
-from course_utils.models import VAE, ConditionalAutoencoder, ConditionalVAE
+from course_utils.models import (
+    VAE,
+    ConditionalAutoencoder,
+    ConditionalVAE,
+    ConvMixtureVAE,
+    MixtureVAE,
+)
 from course_utils.recipes.recipe import Recipe, Settings
 
 FULL = Settings(epochs=25, batch_size=128, lr=2e-3, schedule="onecycle")
 QUICK = Settings(epochs=3, batch_size=50, lr=5e-3)
+CONV = Settings(epochs=12, batch_size=128, lr=2e-3, schedule="onecycle")
+CONV_QUICK = Settings(epochs=2, batch_size=25, lr=3e-3)
 DIGITS = few(1_500)
 
 
@@ -33,4 +41,12 @@ RECIPES = [
           model_args={"condition": "both"}),
     _cvae("cvae_slant", "the decoder is told in which quarter the slant lies, and not the digit",
           model_args={"condition": "decoder", "n_classes": 4}, data=few(1_500, by_slant), seeds=1),
+    _cvae("cvae_slant_both", "the same with the encoder told the quarter too",
+          model_args={"condition": "both", "n_classes": 4}, data=few(1_500, by_slant), seeds=1),
+    Recipe("cvae_mixture", "the network of `cvae_both`; its prior is a mixture for each digit",
+           MixtureVAE, {"n_parts": 10}, losses.prior_negative_elbo, FULL, QUICK, data=DIGITS,
+           seeds=3),
+    Recipe("cvae_conv", "convolutions, 16 numbers, a mixture for each digit as the prior",
+           ConvMixtureVAE, {"n_parts": 20, "code_dim": 16, "widths": (16, 32, 256)},
+           losses.prior_negative_elbo, CONV, CONV_QUICK, data=few(500), seeds=3),
 ]  # fmt: skip
