@@ -15,7 +15,7 @@ from course_utils.recipes.recipe import Recipe, Settings
 
 FULL = Settings(epochs=25, batch_size=128, lr=2e-3, schedule="onecycle")
 QUICK = Settings(epochs=3, batch_size=50, lr=5e-3)
-CONV = Settings(epochs=12, batch_size=128, lr=2e-3, schedule="onecycle")
+CONV = Settings(epochs=15, batch_size=128, lr=2e-3, schedule="onecycle")
 CONV_QUICK = Settings(epochs=2, batch_size=25, lr=3e-3)
 DIGITS = few(1_500)
 
