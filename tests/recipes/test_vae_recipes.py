@@ -9,7 +9,9 @@ from course_utils import claims, losses, recipes
 from course_utils.models import VAE
 
 
-@pytest.mark.parametrize("name", ["vae", "conv_vae", "iwae_binary", "cvae_both", "cvae_mixture", "cvae_conv"])
+@pytest.mark.parametrize(
+    "name", ["vae", "conv_vae", "iwae_binary", "cvae_both", "cvae_mixture", "cvae_conv"]
+)
 def test_quick_runs_learn(name, runs):
     """A quick run is kept, loads again, and beats what an untrained network scores."""
     made = recipes.run(name, profile="quick", progress=False)
