@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import io
 import json
 from pathlib import Path
 
 import torch
 
-from course_tools.gan_ladder import Judge, bytes_of, codes, sheet
+from course_tools.gan_ladder.judging import Judge
+from course_tools.gan_ladder.pictures import bytes_of, codes, sheet
 from course_utils import checkpoint, folders, provenance, runtime
 from course_utils.data import faces
 from course_utils.errors import CourseError
@@ -55,9 +55,7 @@ def history(rows: list[dict], n_train: int) -> list[dict]:
 
 def jpeg(pictures: torch.Tensor) -> torch.Tensor:
     """Return pictures (N, 3, 64, 64) uint8, N divisible by 8, as the bytes of one JPEG sheet."""
-    file = io.BytesIO()
-    sheet(pictures, file, quality=90)
-    return torch.frombuffer(bytearray(file.getvalue()), dtype=torch.uint8)
+    return torch.frombuffer(bytearray(sheet(pictures, quality=90)), dtype=torch.uint8)
 
 
 def halved(generator: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -160,7 +158,7 @@ def main(words: list[str] | None = None) -> None:
     args = parser.parse_args(words)
     people = faces("real", "full")
     held = torch.cat([people.val.x, people.test.x])
-    judge = Judge(None, held, people.train.x)
+    judge = Judge(held, people.train.x)
     print("training faces against held-out people:", judge.floor())
     average, last, rows = trained(args.run)
     average, last = rounded(network(average)), network(last)

@@ -5,7 +5,7 @@
     samples = ladder_samples("dcgan")          # pictures that a rung made
 
 A ladder of GANs on 10,794 photographs takes minutes of a large graphics card and days of a
-processor. `course_tools/gan_ladder.py` trained it; what it measured is kept as it came. The rung
+processor. `course_tools/gan_ladder` trained it; what it measured is kept as it came. The rung
 "faces" is the recipe `gan_faces`, trained on a processor; `course_tools/keep_faces.py` put it here.
 """
 
