@@ -208,6 +208,7 @@ METRICS = {
     "knn_accuracy": of_features(lambda f: metrics.knn_accuracy(f, Y, OTHERS, Y)),
     "linear_probe_accuracy": of_features(lambda f: metrics.linear_probe_accuracy(f, Y, OTHERS, Y)),
     "same_class_closeness": of_features(lambda f: metrics.same_class_closeness(f, Y, 2)),
+    "grouping_agreement": of_features(lambda f: metrics.grouping_agreement(f, Y, 3)),
     "shared_by_rows": of_features(metrics.shared_by_rows),
     "iwae_bound": of_features(metrics.iwae_bound),
     "reliability": row(lambda p: metrics.reliability(p, Y % 3).accuracy, PROBABILITIES, ARRAYS),
@@ -252,6 +253,7 @@ ELSEWHERE = OF_LOGITS | {  # public, and no function of images, features, codes 
     "check_input",
     "wanted_by",
     "wants",  # tests/losses/test_loss_inputs.py
+    "auroc",  # of two lists of numbers: tests/metrics/test_uses.py
     "monte_carlo_probabilities",  # hands x to the model, which looks at it
     "plane",
     "told",  # a number; labels or None

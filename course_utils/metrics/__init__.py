@@ -38,8 +38,10 @@ from course_utils.metrics.probes import (
     same_class_closeness,
 )
 from course_utils.metrics.scores import sample_scores
+from course_utils.metrics.uses import auroc, grouping_agreement
 
 __all__ = [
+    "auroc",
     "bernoulli_log_likelihood",
     "blockiness",
     "classification_accuracy_score",
@@ -47,6 +49,7 @@ __all__ = [
     "features_of",
     "frechet",
     "frechet_distance",
+    "grouping_agreement",
     "iwae_bound",
     "kernel_distance",
     "knn_accuracy",
