@@ -104,7 +104,7 @@ def test_record(executed):
     """The record holds what this run judged, nothing older."""
     nb, record = executed
     assert set(record) == {"ae.loss-by-hand"} and record["ae.loss-by-hand"]["value"] == 0
-    assert stdout(nb.cells[5]) == "✓ ae.loss-by-hand: 0 < 0.001 (full, mnist)\n"
+    assert stdout(nb.cells[5]) == "✓ ae.loss-by-hand: 0 < 0.001 (full, mnist; stated before)\n"
 
 
 def test_ids_are_stable(executed):
