@@ -170,16 +170,18 @@ def beta_sweep(x, beta):
     mu, logvar: of the codes of all images, both (N, Z).
     """
     torch.manual_seed(0)
-    encoder = nn.Sequential(nn.Flatten(), nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 16))
+    down = nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 16)
+    encoder = nn.Sequential(nn.Flatten(), *down)
     decoder = nn.Sequential(nn.Linear(8, 128), nn.ReLU(), nn.Linear(128, 784))
     parameters = [*encoder.parameters(), *decoder.parameters()]
     optimizer = torch.optim.Adam(parameters, lr=2e-3)
+    nll = F.binary_cross_entropy_with_logits
     for _ in range(10):
         for batch in x[torch.randperm(len(x))].split(50):
             mu, logvar = encoder(batch).chunk(2, dim=1)
             z = mu + (logvar / 2).exp() * torch.randn_like(mu)
             logits, target = decoder(z), batch.flatten(1)
-            recon = F.binary_cross_entropy_with_logits(logits, target, reduction="sum")
+            recon = nll(logits, target, reduction="sum")
             kl = 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum()
             optimizer.zero_grad()
             ((recon + beta * kl) / len(batch)).backward()

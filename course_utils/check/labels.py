@@ -275,20 +275,21 @@ def label_reaches(x, y):
     decoder = nn.Sequential(nn.Linear(14, 128), nn.ReLU(), nn.Linear(128, 784))
     parameters = [*encoder.parameters(), *decoder.parameters()]
     optimizer = torch.optim.Adam(parameters, lr=3e-3)
-    label = torch.eye(10)
+    label, nll = torch.eye(10), F.binary_cross_entropy_with_logits
     for _ in range(15):
         for rows in torch.randperm(len(x)).split(50):
             pixels, told = x[rows].flatten(1), label[y[rows]]
             mu, logvar = encoder(torch.cat([pixels, told], 1)).chunk(2, dim=1)
             z = mu + (logvar / 2).exp() * torch.randn_like(mu)
             logits = decoder(torch.cat([z, told], 1))
-            recon = F.binary_cross_entropy_with_logits(logits, pixels, reduction="sum")
+            recon = nll(logits, pixels, reduction="sum")
             kl = 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum()
             optimizer.zero_grad()
             ((recon + kl) / len(rows)).backward()
             optimizer.step()
 
     def decode(z, y):
-        return decoder(torch.cat([z, label[y]], 1)).sigmoid().view(-1, 1, 28, 28)
+        made = decoder(torch.cat([z, label[y]], 1)).sigmoid()
+        return made.view(-1, 1, 28, 28)
 
     return decode
