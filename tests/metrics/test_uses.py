@@ -23,7 +23,7 @@ def agreement(a: torch.Tensor, b: torch.Tensor) -> float:
 
 
 def three_blobs(mixed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return codes (60, 2) far apart in three groups, their groups, and labels of which some err."""
+    """Return codes (60, 2) in three groups, the groups, and labels of which `mixed` err."""
     group = torch.arange(60) % 3
     noise = torch.randn(60, 2, generator=torch.Generator().manual_seed(0))
     y = group.clone()
