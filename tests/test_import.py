@@ -45,7 +45,7 @@ MAY_IMPORT = {
     "scoring": COMPUTING | {"recipes", "runs"},
     "doctor": {"runtime", "provenance"},
     "cli": {"runtime", "claims", "console"},
-    "check": {"runtime", "data", "losses", "models"},
+    "check": {"runtime", "data", "losses", "models", "metrics"},
     "live": {"runtime", "models"},
     "faces": {"runtime", "data"},
     "__init__": set(),

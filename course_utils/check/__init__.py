@@ -18,10 +18,17 @@ from course_utils.check.bounds import beta_sweep, repaired_bound
 from course_utils.check.classifying import dropout, softmax_cross_entropy, xavier_bound
 from course_utils.check.conditional import one_hot
 from course_utils.check.contest import repaired_accuracy, your_minute
-from course_utils.check.convolving import conv_output_size
+from course_utils.check.convolving import conv_output_size, max_pool, transposed_conv
 from course_utils.check.corrupting import add_gaussian_noise, mask_pixels
+from course_utils.check.denoising import repaired_denoising, trained_denoiser
+from course_utils.check.describing import best_components, coherence, matching_pursuit, whiten
 from course_utils.check.exercise import Check
+from course_utils.check.games import plane_gan, repaired_game
 from course_utils.check.labels import label_reaches, obedience, repaired_sheet, told
+from course_utils.check.networks import receptive_field, repaired_batch, without_blocks
+from course_utils.check.pixels import best_constant, psnr, standardise
+from course_utils.check.playing import jensen_shannon, lessons
+from course_utils.check.probing import repaired_probe, your_feature
 from course_utils.check.scoring import frechet_distance
 from course_utils.check.session import EDITION, Summary, summary
 from course_utils.check.training import beats_pca, best_epoch, repaired_step
@@ -64,8 +71,11 @@ __all__ = [
     "bce_from_logits",
     "beats_pca",
     "begin",
+    "best_components",
+    "best_constant",
     "best_epoch",
     "beta_sweep",
+    "coherence",
     "conv_output_size",
     "discriminator_loss",
     "dropout",
@@ -73,19 +83,36 @@ __all__ = [
     "gaussian_kl",
     "generator_loss",
     "iwae_bound",
+    "jensen_shannon",
     "label_reaches",
+    "lessons",
     "mask_pixels",
+    "matching_pursuit",
+    "max_pool",
     "obedience",
     "one_hot",
+    "plane_gan",
+    "psnr",
+    "receptive_field",
     "repaired_accuracy",
+    "repaired_batch",
     "repaired_bound",
+    "repaired_denoising",
+    "repaired_game",
+    "repaired_probe",
     "repaired_sheet",
     "repaired_step",
     "reparameterise",
     "softmax_cross_entropy",
     "squared_error",
+    "standardise",
     "summary",
     "told",
+    "trained_denoiser",
+    "transposed_conv",
+    "whiten",
+    "without_blocks",
     "xavier_bound",
+    "your_feature",
     "your_minute",
 ]  # fmt: skip

@@ -97,7 +97,7 @@ D_MISTAKES = (
 def discriminator_loss(real_logits, fake_logits):
     """Return -E log D(real) - E log(1 - D(fake)) in nats, a scalar.
 
-    real_logits, fake_logits: what D says of real and of generated images, (B,) and (B',).
+    real_logits, fake_logits: of real and of generated images, (B,), (B',).
     """
     return F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
 

@@ -124,7 +124,7 @@ def no_noise(answer: Answer) -> str | None:
     opens="Now a network can be asked for the clean image, and given the noisy one.",
 )
 def add_gaussian_noise(x, sigma):
-    """Return images with normal noise of standard deviation sigma added, not cut to [0, 1].
+    """Return images with normal noise of deviation sigma added, not cut off.
 
     x: images (B, C, H, W).  sigma: 0 or more.
     """
@@ -212,7 +212,7 @@ def mask_ends(answer: Answer) -> str | None:
     opens="Hidden pixels carry no trace of what they were, so a network has to infer them.",
 )
 def mask_pixels(x, share):
-    """Return images of which each pixel is 0 with probability `share`, the others unchanged.
+    """Return images with each pixel set to 0 with probability `share`.
 
     x: images (B, C, H, W).  share: from 0 to 1.
     """

@@ -9,7 +9,8 @@ import pytest
 import sample
 
 from course_tools.chapters import exercises, rules
-from course_tools.editions import folder, markdown, setup_cell, student, wheel
+from course_tools.editions import folder, instructor, markdown, setup_cell, student, wheel
+from course_utils import check
 from course_utils.errors import CourseError
 
 CHAPTERS = rules.chapters()
@@ -187,3 +188,37 @@ def test_a_wheel_with_a_graded_solution_is_refused(clone, tmp_path):
     wheel.refuse_solutions(tmp_path / "good.whl", clone)
     with pytest.raises(CourseError, match=r"answers.py gives a graded solution away: cube"):
         wheel.refuse_solutions(tmp_path / "bad.whl", clone)
+
+
+def graded_in_the_course():
+    """Return the graded exercises of the course itself."""
+    notebooks = [nbformat.read(path, 4) for path in rules.exercises()]
+    return [each for nb in notebooks for each in exercises.exercises(nb) if each.graded]
+
+
+def test_a_graded_solution_is_in_no_file_that_a_wheel_is_made_of():
+    graded = graded_in_the_course()
+    assert graded, "one exercise at least is graded"
+    for path in sorted((rules.ROOT / "course_utils").rglob("*.py")):
+        assert not exercises.leaks(path.read_text(encoding="utf-8"), graded), path
+
+
+def test_a_graded_solution_is_in_the_answers_alone():
+    graded = graded_in_the_course()
+    book = markdown.read_book(rules.ROOT)
+    for path in rules.exercises():
+        handed_out = student.from_file(path, student.Edition(book))
+        shown = "\n".join(cell.source for cell in handed_out.cells)
+        assert not exercises.leaks(shown, graded), path.stem
+    for each in graded:
+        names = [path for path in rules.exercises() if each.name in path.read_text("utf-8")]
+        texts = [instructor.answers(path, student.Edition(book)) for path in names]
+        assert any(exercises.leaks("\n".join(c.source for c in nb.cells), [each]) for nb in texts)
+
+
+def test_a_graded_check_knows_no_solution(capsys):
+    for each in graded_in_the_course():
+        found = check.CHECKS[each.name]
+        assert found.reference is None
+        found.solution()
+        assert "your instructor's" in capsys.readouterr().out
