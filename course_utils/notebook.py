@@ -13,6 +13,7 @@ from IPython.display import HTML, Markdown
 from torch import nn
 
 from course_utils.errors import CourseError
+from course_utils.plotting import tile
 
 
 def source(*objects) -> Markdown:
@@ -26,6 +27,23 @@ def table(rows: list[dict]) -> Markdown:
     names = list(rows[0])
     lines = [names, ["---"] * len(names), *([cell(row[n]) for n in names] for row in rows)]
     return Markdown("\n".join("| " + " | ".join(line) + " |" for line in lines))
+
+
+def strip(x: torch.Tensor, words: str, n: int = 8) -> str:
+    """Return the first n images as a picture that stands in a cell of a table.
+
+    Args:
+        x: images (N, 1, H, W) or (N, 3, H, W), uint8 or in [0, 1].
+        words: what is to be seen, for screen readers.
+        n: how many, at most; 28 pixels of a digit are kept as they are.
+    """
+    from PIL import Image
+
+    picture = (tile(x[:n], n) * 255).round().to(torch.uint8).squeeze(-1).numpy()
+    written = io.BytesIO()
+    Image.fromarray(picture).save(written, format="png", optimize=True)
+    safe = words.replace("[", "(").replace("]", ")").replace("|", "/")
+    return f"![{safe}](data:image/png;base64,{base64.b64encode(written.getvalue()).decode()})"
 
 
 def cell(value) -> str:

@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "codes": {"runtime"},
     "figure_format": set(),
     "plotting": {"data", "figure_format"},  # pixels as floats; how a notebook keeps a figure
-    "notebook": {"runtime"},
+    "notebook": {"runtime", "plotting"},  # images in the cells of a table
     "denoisers": {"metrics"},
     "sweeps": {"runtime", "recipes", "runs"},
     "estimators": COMPUTING | {"recipes"},
