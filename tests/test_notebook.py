@@ -4,6 +4,7 @@ import base64
 import io
 import re
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -46,6 +47,23 @@ def test_tables_show_four_significant_digits():
     text = notebook.table([{"a": 1 / 3, "b": "x"}, {"a": 2, "b": 1e6 / 7}]).data
     assert text.splitlines() == ["| a | b |", "| --- | --- |", "| 0.3333 | x |",
                                  "| 2 | 1.429e+05 |"]  # fmt: skip
+
+
+def test_a_strip_is_a_picture_in_a_cell_of_a_table():
+    """Read back by another package, pixel by pixel; words and table survive any name."""
+    from PIL import Image
+
+    x = torch.rand(5, 1, 6, 4)
+    cell = notebook.strip(x, "a | b [c]", n=3)
+    words, content = re.fullmatch(r"!\[(.+)\]\(data:image/png;base64,(.+)\)", cell).groups()
+    assert words == "a / b (c)" and "|" not in cell
+    picture = Image.open(io.BytesIO(base64.b64decode(content)))
+    assert picture.size == (3 * 4 + 2 * 2, 6) and picture.mode == "L"
+    pixels = torch.from_numpy(np.array(picture)) / 255
+    assert torch.allclose(pixels[:, 6:10], x[1, 0], atol=1 / 500)
+    assert (pixels[:, 4:6] == 1).all()  # the gap is white
+    colours = notebook.strip(torch.rand(2, 3, 6, 4), "in colour")
+    assert Image.open(io.BytesIO(base64.b64decode(colours[:-1].split(",")[1]))).mode == "RGB"
 
 
 def test_a_sound_is_a_wav_file_with_words():

@@ -24,6 +24,13 @@ from course_utils.check.denoising import repaired_denoising, trained_denoiser
 from course_utils.check.describing import best_components, coherence, matching_pursuit, whiten
 from course_utils.check.exercise import Check
 from course_utils.check.games import plane_gan, repaired_game
+from course_utils.check.judging import (
+    fool_frechet,
+    nearest_neighbour_test,
+    repaired_precision,
+    repaired_shares,
+    share_error,
+)
 from course_utils.check.labels import label_reaches, obedience, repaired_sheet, told
 from course_utils.check.networks import receptive_field, repaired_batch, without_blocks
 from course_utils.check.pixels import best_constant, psnr, standardise
@@ -79,6 +86,7 @@ __all__ = [
     "conv_output_size",
     "discriminator_loss",
     "dropout",
+    "fool_frechet",
     "frechet_distance",
     "gaussian_kl",
     "generator_loss",
@@ -89,6 +97,7 @@ __all__ = [
     "mask_pixels",
     "matching_pursuit",
     "max_pool",
+    "nearest_neighbour_test",
     "obedience",
     "one_hot",
     "plane_gan",
@@ -99,10 +108,13 @@ __all__ = [
     "repaired_bound",
     "repaired_denoising",
     "repaired_game",
+    "repaired_precision",
     "repaired_probe",
+    "repaired_shares",
     "repaired_sheet",
     "repaired_step",
     "reparameterise",
+    "share_error",
     "softmax_cross_entropy",
     "squared_error",
     "standardise",
