@@ -7,7 +7,7 @@ import torch
 from course_utils.check.calling import Answer
 from course_utils.check.exercise import exercise
 from course_utils.check.probes import Case, Mistake, Values, case
-from course_utils.check.scoring import features, frechet_of_scipy
+from course_utils.check.scoring import features, frechet_of_torch
 from course_utils.check.wording import number
 
 # ------------------------------------------------------------------------------- error of a share
@@ -151,9 +151,10 @@ TEST_MISTAKES = (
     "out.",
 )
 def nearest_neighbour_test(a, b):
-    """Return the share of points whose nearest other point is of their own set.
+    """Return the share of points whose nearest other is of their own set.
 
-    a, b: features (N, D) and (M, D).  Source: Lopez-Paz and Oquab 2017, arXiv 1610.06545.
+    a, b: features (N, D) and (M, D).
+    Source: Lopez-Paz and Oquab 2017, arXiv 1610.06545.
     """
     points = torch.cat([a, b])
     is_b = torch.arange(len(points)) >= len(a)
@@ -370,8 +371,8 @@ AMONG_MOST = 0.5  # share of points that may lie among the real ones
 def lumps(dim: int, k: int, seed: int) -> torch.Tensor:
     """Return 600 points in k tight lumps that lie askew, (600, dim)."""
     generator = torch.Generator().manual_seed(seed)
-    middles = 3 * torch.randn(k, dim, generator=generator)
-    middles[:, 1] += middles[:, 0]  # coordinates that hang together
+    middles = 2 + 3 * torch.randn(k, dim, generator=generator)
+    middles[:, 1] += 2 * middles[:, 0]  # coordinates that hang together
     which = torch.arange(600) % k
     return middles[which] + 0.1 * torch.randn(600, dim, generator=generator)
 
@@ -393,6 +394,8 @@ def fools_the_distance(answer: Answer) -> str | None:
                 f"Your points have shape {tuple(made.shape)} for real ones of shape "
                 f"{tuple(real.shape)}: as many points are wanted."
             )
+        if torch.equal(made.detach().cpu(), real):
+            return "Yours are the real points themselves: such a score is deserved."
         made, exact = made.detach().cpu().double(), real.double()
         if not made.isfinite().all():
             return f"Some of your points are not finite numbers, for {where}."
@@ -410,7 +413,7 @@ def fools_the_distance(answer: Answer) -> str | None:
 def far_by_moments(real: torch.Tensor, made: torch.Tensor, where: str) -> str | None:
     """Return why the distance sees that points are not real, None where it does not."""
     total = real.var(0).sum()
-    distance = frechet_of_scipy(real, made) / total
+    distance = frechet_of_torch(real, made) / total
     if distance < FD_MOST:
         return None
     said = f"The distance sees your points, for {where}: FD is {number(float(distance))} times the "
@@ -439,7 +442,8 @@ def far_by_moments(real: torch.Tensor, made: torch.Tensor, where: str) -> str | 
 def fool_frechet(real):
     """Return points (N, D) that the Fréchet distance takes for the real ones.
 
-    real: points (N, D) in a few lumps.  Fewer than half of yours may lie among them.
+    real: points (N, D) in a few lumps.  Fewer than half of yours may lie
+    among them.
     """
     normal = torch.distributions.MultivariateNormal(real.mean(0), real.T.cov())
     return normal.sample((len(real),))

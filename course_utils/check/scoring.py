@@ -38,7 +38,8 @@ def parts(a, b):
     return (a.mean(0) - b.mean(0)).square().sum(), ca, cb, roots
 
 
-def _frechet(a, b, means=1.0, root=2.0):
+def frechet_of_torch(a, b, means=1.0, root=2.0):
+    """Return the distance, or one with other weights of its parts, singular clouds included."""
     distance, ca, cb, roots = parts(a, b)
     return means * distance + ca.trace() + cb.trace() - root * roots
 
@@ -54,7 +55,7 @@ FRECHET_CASES = (
 
 FRECHET_MISTAKES = (
     Mistake(
-        lambda a, b: _frechet(a, b).clamp(min=0).sqrt(),
+        lambda a, b: frechet_of_torch(a, b).clamp(min=0).sqrt(),
         "Yours is the root of it: the distance is quoted squared",
     ),
     Mistake(
@@ -63,15 +64,15 @@ FRECHET_MISTAKES = (
         "same",
     ),
     Mistake(
-        lambda a, b: _frechet(a, b, means=0.0),
+        lambda a, b: frechet_of_torch(a, b, means=0.0),
         "The means are missing from yours",
     ),
     Mistake(
-        lambda a, b: _frechet(a, b) - parts(a, b)[0] + parts(a, b)[0].sqrt(),
+        lambda a, b: frechet_of_torch(a, b) - parts(a, b)[0] + parts(a, b)[0].sqrt(),
         "The distance of the means is not squared in yours",
     ),
     Mistake(
-        lambda a, b: _frechet(a, b, root=1.0),
+        lambda a, b: frechet_of_torch(a, b, root=1.0),
         "The factor 2 before the root of the covariances is missing from yours",
     ),
     Mistake(
@@ -135,9 +136,10 @@ def is_real(answer: Answer) -> str | None:
     opens="With features of a good network it is the score that most papers on images quote.",
 )
 def frechet_distance(a, b):
-    """Return the Fréchet distance of two normal distributions fitted to a and b, a number.
+    """Return the Fréchet distance of normal distributions fitted to a and b.
 
-    a, b: features (N, D) and (M, D).  Source: Heusel et al. 2017, arXiv 1706.08500.
+    a, b: features (N, D) and (M, D).  A number, squared units of the features.
+    Source: Heusel et al. 2017, arXiv 1706.08500.
     """
     a, b = a.double(), b.double()
     cov_a, cov_b = torch.atleast_2d(a.T.cov()), torch.atleast_2d(b.T.cov())

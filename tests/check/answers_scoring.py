@@ -216,7 +216,7 @@ def spread_like(real, noise):
 enter(
     "fool_frechet",
     {
-        "100% of your points lie among": lambda real: real,
+        "the real points themselves": lambda real: real,
         "of your points lie among": lambda real: real + 0.02 * torch.randn_like(real),
         "Their mean is elsewhere": lambda real: torch.randn_like(real) * real.std(0),
         "is 0 times that": lambda real: real.mean(0).expand_as(real).clone(),
