@@ -31,6 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TABLE = Path(__file__).with_name("mutants.toml")
 NEEDED = ("course_utils", "course_tools", "tests", "pyproject.toml")
 NEEDED += ("book/claims", "book/_ext", "book/references.bib")
+NEEDED += ("notebooks/scoring_generators.ipynb",)  # faults are planted in what it writes out
 AT_ONCE = 2
 SECONDS = 180  # that the tests of one mutant may take
 FAILED, NONE_FOUND = 1, (4, 5)  # exit statuses of pytest
@@ -104,6 +105,7 @@ def copy(to: Path) -> Path:
         if source.is_dir():
             shutil.copytree(source, target, ignore=ignored)
         elif source.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
     return to
 

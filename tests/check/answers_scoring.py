@@ -183,10 +183,10 @@ enter(
     },
     [
         counted,
-        lambda points, side: torch.histogramdd(
-            torch.tensor(points), [side, side], range=[0.0, 1.0, 0.0, 1.0]
-        ).hist
-        / len(points),
+        lambda points, side: (
+            torch.histogramdd(torch.tensor(points), [side, side], range=[0.0, 1.0, 0.0, 1.0]).hist
+            / len(points)
+        ),
     ],
 )
 
@@ -222,17 +222,15 @@ enter(
         "is 0 times that": lambda real: real.mean(0).expand_as(real).clone(),
         "along direction": lambda real: real.mean(0) + torch.randn_like(real),
         "hang together": lambda real: real.mean(0) + real.std(0) * torch.randn_like(real),
-        "have shape (100,": lambda real: (
-            MultivariateNormal(real.mean(0), real.T.cov()).sample((100,))
+        "have shape (100,": lambda real: MultivariateNormal(real.mean(0), real.T.cov()).sample(
+            (100,)
         ),
         "not finite": lambda real: real / 0.0,
     },
     [
         lambda real: spread_like(real, torch.randn_like(real)),
         lambda real: spread_like(real, torch.rand_like(real)),
-        lambda real: (
-            real.mean(0) + torch.randn_like(real) @ torch.linalg.cholesky(real.T.cov()).T
-        ),
+        lambda real: real.mean(0) + torch.randn_like(real) @ torch.linalg.cholesky(real.T.cov()).T,
         lambda real: 2 * real.mean(0) - real,  # turned round the mean
     ],
 )
