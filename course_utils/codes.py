@@ -6,7 +6,7 @@ Everything here runs without gradients, on codes z (N, Z) and images x (N, C, H,
 from __future__ import annotations
 
 import torch
-from torch.distributions import MultivariateNormal, Normal
+from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal, Normal
 
 from course_utils.errors import CourseError
 
@@ -94,6 +94,34 @@ def normal_like(rows: torch.Tensor) -> MultivariateNormal:
         raise CourseError(f"{n} rows of {d} numbers; a covariance needs more than {d} rows")
     ridge = 1e-4 * torch.eye(d, dtype=rows.dtype, device=rows.device)
     return MultivariateNormal(rows.mean(0), rows.T.cov() + ridge)
+
+
+def mixture_like(rows: torch.Tensor, k: int, seed: int = 0) -> MixtureSameFamily:
+    """Fit a mixture of k normal distributions to rows (N, D) by expectation-maximisation.
+
+    Each has a mean, a covariance (with 1e-4 added along the diagonal) and a weight. The fit starts
+    from k-means of the seed, and ends after 100 rounds at the latest. What is returned has
+    `sample((n,))`, (n, D), which draws from torch's global generator, and `log_prob(rows)` in nats.
+    A density of codes, fitted when the network is trained, is the second stage of Ghosh et al.
+    2020, arXiv 1903.12436; of Dai and Wipf 2019, arXiv 1903.05789, with a VAE in its place.
+
+    Raises CourseError for fewer than D + 1 rows for each of the k, and for what is no tensor of
+    finite floats.
+    """
+    from sklearn.mixture import GaussianMixture
+
+    check_rows(rows, "rows")
+    n, d = rows.shape
+    if type(k) is not int or k < 1:
+        raise CourseError(f"k is {k!r}; it must be a whole number, 1 or more")
+    if n < k * (d + 1):
+        raise CourseError(f"{n} rows of {d} numbers; {k} covariances need at least {k * (d + 1)}")
+    fitted = GaussianMixture(k, reg_covar=1e-4, random_state=seed).fit(rows.cpu().double().numpy())
+    weights, means, covariances = (
+        torch.as_tensor(value).to(rows)
+        for value in (fitted.weights_, fitted.means_, fitted.covariances_)
+    )
+    return MixtureSameFamily(Categorical(weights), MultivariateNormal(means, covariances))
 
 
 def nats_from_prior(z: torch.Tensor) -> float:

@@ -68,6 +68,45 @@ def test_normal_like_has_numpys_moments():
         codes.normal_like(torch.zeros(2, 2))
 
 
+def test_a_mixture_finds_the_parts_that_rows_were_drawn_from():
+    torch.manual_seed(0)
+    middles = torch.tensor([[-4.0, 0.0], [3.0, 2.0], [0.0, -5.0]])
+    part = torch.multinomial(torch.tensor([0.5, 0.3, 0.2]), 6000, replacement=True)
+    rows = middles[part] + torch.randn(6000, 2) * torch.tensor([1.0, 0.5])
+    found = codes.mixture_like(rows, 3)
+    order = found.component_distribution.mean[:, 0].argsort()
+    torch.testing.assert_close(
+        found.component_distribution.mean[order], middles[[0, 2, 1]], atol=0.1, rtol=0
+    )
+    torch.testing.assert_close(
+        found.mixture_distribution.probs[order], torch.tensor([0.5, 0.2, 0.3]), atol=0.03, rtol=0
+    )
+    torch.testing.assert_close(
+        found.component_distribution.covariance_matrix,
+        torch.diag(torch.tensor([1.0, 0.25])).expand(3, 2, 2), atol=0.1, rtol=0
+    )  # fmt: skip
+    drawn = found.sample((20_000,))
+    torch.testing.assert_close(drawn.mean(0), rows.mean(0), atol=0.15, rtol=0)
+    torch.testing.assert_close(drawn.T.cov(), rows.T.cov(), atol=0.6, rtol=0)
+
+
+def test_a_mixture_of_one_is_the_normal_distribution():
+    torch.manual_seed(0)
+    rows = torch.randn(500, 3) @ torch.randn(3, 3)
+    one, normal = codes.mixture_like(rows, 1), codes.normal_like(rows)
+    torch.testing.assert_close(one.log_prob(rows), normal.log_prob(rows), atol=0.02, rtol=0)
+    assert one.log_prob(rows).dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("n", "k", "says"),
+    [(20, 0, "a whole number, 1 or more"), (20, 2.0, "a whole number"), (8, 3, "need at least 9")],
+)
+def test_a_mixture_refuses_too_many_parts(n, k, says):
+    with pytest.raises(CourseError, match=says):
+        codes.mixture_like(torch.randn(n, 2), k)
+
+
 def test_labels_that_do_not_fit_the_model_are_refused(x):
     conditional = ConditionalVAE(code_dim=3, image_shape=SHAPE)
     z, y = torch.zeros(2, 3), torch.tensor([0, 1])
