@@ -64,6 +64,11 @@ D_MISTAKES = (
         "each by itself, and add",
     ),
     Mistake(
+        lambda r, f: 2 * (sp(-r).sum() + sp(f).sum()) / (len(r) + len(f)),
+        "Your loss pools real and fake and doubles their mean, so the larger batch counts more: "
+        "average each by itself, and add",
+    ),
+    Mistake(
         lambda r, f: sp(-r.sigmoid()).mean() + sp(f.sigmoid()).mean(),
         "Your loss squeezes twice: a sigmoid is applied to what is a probability already",
     ),

@@ -81,7 +81,7 @@ def played(step) -> tuple[list, list[torch.Tensor], list[torch.Tensor]]:
             made = step(g, d, *opts, real)
             if not (isinstance(made, tuple) and len(made) == 2):
                 raise Fault("Two numbers are wanted: the losses of discriminator and generator.")
-            losses += [float(value) for value in made]
+            losses += [float(torch.as_tensor(value).detach()) for value in made]
     return losses, *([p.detach().clone() for p in net.parameters()] for net in (g, d))
 
 
@@ -125,7 +125,8 @@ def game_faults(answer: Answer) -> str | None:
     if not math.isclose(got[0][0], wanted[0][0], rel_tol=1e-4):
         return (
             f"The discriminator's first loss is {got[0][0]:.4g}, and {wanted[0][0]:.4g} is wanted: "
-            "look at its range, at its sigmoids, and at the sum of its two parts."
+            "look at the range of real, at sigmoids, at how the codes are drawn (normal), and "
+            "whether its two parts are added."
         )
     if not math.isclose(got[0][1], wanted[0][1], rel_tol=1e-4):
         return (
@@ -231,19 +232,25 @@ def draws_fault(made, again, points) -> str | None:
         )
     if (torch.cdist(made, points).amin(1) < 1e-6).double().mean() > 0.1:
         return "Your generator hands out points that it was trained on: it is to make new ones."
+    if made.abs().max() <= 1 and points.abs().max() > 2:
+        return (
+            f"Your generator reaches from {made.min().item():.2g} to {made.max().item():.2g}, and "
+            f"the points go out to {points.abs().max().item():.2g}: what is its last layer?"
+        )
     home = turned(made, -TURN)
     hit = plane.spots_hit(home)
     near = torch.cdist(home, plane.centres()).amin(1) < 3 * plane.SPOT_WIDTH
     share = near.double().mean().item()
-    if hit < MOST_SPOTS and home.std(0).max() < 0.25:
+    if hit <= 3 and (share >= 0.3 or home.std(0).max() < 0.25):
         return (
-            f"All of your points lie in one small place, {hit} of 8 spots: collapse. Look at the "
-            "two rates, and at Adam's memory."
+            f"Your points run together, {hit} of 8 spots are hit: collapse. Look at the two rates, "
+            "and at Adam's memory."
         )
     if share < ENOUGH:
         return (
-            f"{hit} of 8 spots are hit, and {share:.0%} of the points lie in a spot; {ENOUGH:.0%} "
-            "is the goal: does it train long enough, and do both networks keep up with each other?"
+            f"Spots hit: {hit} of 8; {share:.0%} of the points lie in a spot, {ENOUGH:.0%} "
+            "are the goal. Does it train long enough, does either network run ahead, and does its "
+            "optimizer go on in a direction that the other has answered?"
         )
     if hit < MOST_SPOTS:
         return (

@@ -137,6 +137,19 @@ SLOPE_MISTAKES = (
         "Yours is the slope of the sigmoid: the logarithm after it is missing",
     ),
     Mistake(
+        lambda a: torch.stack([(2 * a.sigmoid() - 1)] * 2),
+        "Both rows hold the sum of both slopes: `backward()` adds to what stands in .grad already",
+    ),
+    Mistake(
+        lambda a: torch.stack([(2 * a.sigmoid() - 1)] * 2) / len(a),
+        "Both rows hold the sum of both slopes, averaged over the batch: `backward()` adds to what "
+        "stands in .grad already",
+    ),
+    Mistake(
+        lambda a: 1 / both_slopes(a).flip(0),
+        "Yours are the slopes in D: a network gives logits, and the slopes in the logit are wanted",
+    ),
+    Mistake(
         lambda a: both_slopes(a).mT,
         "Yours has a row for each logit: two rows are wanted, one for each loss, (2, B)",
     ),
@@ -154,7 +167,7 @@ SLOPE_MISTAKES = (
 @exercise(
     "06",
     probes=[
-        Values("your slopes", both_slopes, LOGITS, SLOPE_MISTAKES),
+        Values("your pair of slopes", both_slopes, LOGITS, SLOPE_MISTAKES),
         Extremes(
             "your slopes",
             both_slopes,

@@ -115,9 +115,10 @@ class Values:
                     f"{self.What} has shape {given} for {images(len(b))}: sum over everything but "
                     f"the batch, so that its shape is {asked}."
                 )
+            wanted_shape = f"the shape {asked}" if asked else "a single number"
             return (
                 f"{self.What} has shape {given} for {example(answer.takes, case.inputs, case.note)}"
-                f"; the shape {asked} is wanted."
+                f"; {wanted_shape} is wanted."
             )
         for case, a, b in zip(self.cases, got, wanted, strict=True):
             if b.isfinite().all() and not as_double(a).isfinite().all():

@@ -64,6 +64,8 @@ def usual(a):
 enter(
     "lessons",
     {
+        "the sum of both slopes: ": lambda a: torch.stack([2 * a.sigmoid() - 1] * 2),
+        "slopes in D": lambda a: torch.stack([1 / (1 - a.sigmoid()), 1 / a.sigmoid()]),
         "rows are exchanged": lambda a: slopes(a, usual, lambda v: F.softplus(-v) + v).abs(),
         "carry their sign": lambda a: slopes(a, lambda v: -F.softplus(v), usual),
         "You average over the batch": lambda a: slopes(
@@ -132,7 +134,7 @@ enter(
             detach=False, logits=False
         ),
         "labelled 0 in its own step": game(label=0),
-        "first loss is": game(parts=(0.5, 0.5)),
+        "whether its two parts": game(parts=(0.5, 0.5)),
         "which gradients are kept": game(clear=False),
         "with TypeError": lambda g, d, g_opt, d_opt, real: d(g(len(real))),
     },
@@ -222,9 +224,10 @@ def by_heart(x):
 enter(
     "plane_gan",
     {
-        "collapse": lambda x: gan(x, ratio=10.0),
+        "collapse. Look": lambda x: gan(x, ratio=10.0),
         "of the points lie in a spot": lambda x: gan(x, steps=100),
         "trained on": by_heart,
+        "what is its last layer": lambda x: nn.Sequential(nn.Linear(2, 2), nn.Tanh()),
         "draws nothing itself": lambda x: (
             lambda z: x[torch.randint(len(x), (len(z),))] + 0.1 * torch.randn_like(z)
         ),

@@ -411,7 +411,10 @@ enter(
         "fakes only": lambda r, f: bce(f, torch.zeros_like(f)) + 0 * r.mean(),
         "labels the fakes 1": lambda r, f: bce(r, torch.ones_like(r)) + bce(f, torch.ones_like(f)),
         "summed over the batch": lambda r, f: F.softplus(-r).sum() + F.softplus(f).sum(),
-        "pools real and fake": lambda r, f: (
+        "doubles their mean": lambda r, f: (
+            2 * bce(torch.cat([r, f]), torch.cat([torch.ones_like(r), torch.zeros_like(f)]))
+        ),
+        "pools real and fake before": lambda r, f: (
             bce(torch.cat([r, f]), torch.cat([torch.ones_like(r), torch.zeros_like(f)])) * 1.0
         ),
         "squeezes twice": lambda r, f: (
