@@ -241,6 +241,7 @@ OTHERS_OF_THE_PACKAGE = {
     "as_every_class": row(lambda z: codes.as_every_class(TOLD, z), CODES, {"float32"}, NO_LOOK),
     "between": row(lambda a: codes.between(AE_4, a, X[0], 3), X[1], {"float32"}, NO_LOOK),
     "normal_like": row(lambda z: codes.normal_like(z).mean, CODES, FLOATS, ANY_RANGE),
+    "mixture_like": row(lambda z: codes.mixture_like(z, 1).mean, CODES, FLOATS, ANY_RANGE),
     "nats_from_prior": row(codes.nats_from_prior, CODES, FLOATS, ANY_RANGE),
     "slant": row(derived.slant, X, FLOATS | {"bytes", "0 to 255"}),
 }
