@@ -39,8 +39,6 @@ EXERCISES = "exercises"  # the folder beside the chapters
 # exercises are executed as they are tested, so that their outputs are the same everywhere
 AS_TESTED = {"COURSE_PROFILE": "quick", "COURSE_SOURCE": "drawn", "COURSE_DATA": ""}
 NUMBERED = re.compile(r"(\d\d)_")
-# written before the newer rules (claims, columns, seeds); they obey these once they are recast
-OLDER: tuple[str, ...] = ()
 
 CELLS = (25, 40)  # code cells of a chapter
 MEDIAN_LINES, MOST_LINES = 10, 30  # of a code cell
@@ -209,7 +207,7 @@ def claims_are_judged(notebook: Notebook) -> Iterator[str]:
         yield f"{id} is judged {seen.count(id)} times"
     for id in sorted(set(seen) & set(notebook.elsewhere)):
         yield f"{id} is judged in another notebook of the chapter too"
-    if len(stated) > CLAIMS and notebook.chapter not in OLDER:
+    if len(stated) > CLAIMS:
         yield f"{len(stated)} claims are stated; {CLAIMS} are the most: the rest goes into tables"
 
 
@@ -308,8 +306,6 @@ def readable(notebook: Notebook) -> Iterator[str]:
 
 def narrow(notebook: Notebook) -> Iterator[str]:
     """Find lines of code that a page cuts."""
-    if notebook.chapter in OLDER:
-        return
     for name, cell in numbered(notebook):
         for line in cell.source.splitlines():
             if len(line) > COLUMNS:
@@ -318,8 +314,6 @@ def narrow(notebook: Notebook) -> Iterator[str]:
 
 def seeded(notebook: Notebook) -> Iterator[str]:
     """Find cells whose random numbers depend on what was drawn before: a slice has other ones."""
-    if notebook.chapter in OLDER:
-        return
     names = [name for name, _ in numbered(notebook)]
     for number in slices.unseeded(notebook.nb):
         yield f"{names[number]} draws random numbers and sets no seed before: torch.manual_seed(0)"
