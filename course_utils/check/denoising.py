@@ -63,6 +63,8 @@ def loss_faults(answer: Answer) -> str | None:
     if left:
         return f"{'Both faults are' if len(left) == 2 else 'One fault is'} left: " \
             f"{'; and '.join(left)}."  # fmt: skip
+    if witness.shown[0].min() >= 0 and witness.shown[0].max() <= 1:
+        return "The noisy pixels are cut to [0, 1] before the model sees them: leave them."
     if abs(noise.std().item() / sigma - 1) > 0.2:
         return f"The noise has the deviation {noise.std().item():.3g} for sigma = {sigma}."
     if not torch.equal(given, x):
@@ -82,6 +84,8 @@ def size_fault(got: float, clean: float, x: torch.Tensor) -> str | None:
     }.items():
         if abs(got / clean / factor - 1) < 1e-4:
             return f"{says} (it is {got:.4g}, not {clean:.4g})."
+    if 1.6 < got / clean < 2.5:
+        return "The target is noisy as well, with a noise of its own: the clean images are wanted."
     return (
         f"For a model that changes nothing the loss is {got:.4g}; the noise that it leaves has a "
         f"squared sum of {clean:.4g} per image."

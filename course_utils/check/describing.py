@@ -140,6 +140,11 @@ def by_axes(x, k, middle=None, largest=True, back=True):
     return (x - middle) @ axes.mT @ axes + (middle if back else 0)
 
 
+def axes_of(x):
+    """Return the principal axes as rows, that of largest variance first."""
+    return torch.linalg.svd(x - x.mean(0), full_matrices=False)[2]
+
+
 def per_pixel(x, k):
     """Return rows rebuilt after each number was brought to deviation 1."""
     deviation = x.std(0)
@@ -150,6 +155,23 @@ COMPONENT_MISTAKES = (
     Mistake(
         lambda x, k: by_axes(x, k, middle=torch.zeros_like(x[0])),
         "You do not take the mean off first, so that the first axis points to the mean",
+    ),
+    Mistake(
+        lambda x, k: by_axes(x, k, middle=x.mean().expand(x.shape[1])),
+        "You take one mean of all numbers off: each column has a mean of its own",
+    ),
+    Mistake(
+        lambda x, k: x @ axes_of(x)[:k].mT @ axes_of(x)[:k],
+        "Your axes are right, and the rows are projected with their mean still in them: take it "
+        "off first, and put it back on",
+    ),
+    Mistake(
+        lambda x, k: (
+            torch.linalg.svd(x - x.mean(0), full_matrices=False)[0][:, :k] @ axes_of(x)[:k]
+            + x.mean(0)
+        ),
+        "You leave the singular values out: U alone says in which proportion a row uses an axis, "
+        "not how much",
     ),
     Mistake(
         lambda x, k: by_axes(x, k, back=False),
@@ -270,7 +292,8 @@ def white_fault(made, x, what: str) -> str | None:
         )
     return (
         f"For {what} your variances are {variances}, and the largest covariance is "
-        f"{off_diagonal:.3g}; 1 and 0 are wanted."
+        f"{off_diagonal:.3g}; 1 and 0 are wanted. Is the mean off before the covariance is taken, "
+        "and are the eigenvectors taken as columns?"
     )
 
 

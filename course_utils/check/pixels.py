@@ -106,7 +106,7 @@ TRAIN = torch.stack(
 )  # 400 images of three pixels, the last one always 0
 PIXELS = (
     Case(
-        (torch.tensor([[1.0, 0.2], [0.0, 0.1]]), TRAIN[:, :2]),
+        (torch.tensor([[1.0, 0.2], [0.0, 0.0]]), TRAIN[:, :2]),
         "two images of two pixels (means 0.5 and 0.1, deviations 0.5 and 0.071 in training)",
     ),
     Case((some(50, 6, seed=4) * 0.3, some(600, 6, seed=5)), "50 darker images of six pixels"),

@@ -59,6 +59,12 @@ def eigen(x, k, centre=True, largest=True, back=True, scale=False):
     return (c @ axes @ axes.T) * deviation + (mean if back else 0)
 
 
+def proportions(x, k):
+    """Rows rebuilt without the singular values."""
+    u, _, vh = torch.linalg.svd(x - x.mean(0), full_matrices=False)
+    return u[:, :k] @ vh[:k] + x.mean(0)
+
+
 @right("best_components")
 def by_left_vectors(x, k):
     mean = x.mean(0, keepdim=True)
@@ -89,6 +95,11 @@ enter(
         "put the mean back on: for": lambda x, k: eigen(x, k, back=False),
         "smallest variance: `eigh`": lambda x, k: eigen(x, k, largest=False),
         "smallest variance, and do": lambda x, k: eigen(x, k, largest=False, back=False),
+        "one mean of all numbers": lambda x, k: eigen(x - x.mean(), k, centre=False) + x.mean(),
+        "with their mean still in them": lambda x, k: x
+        @ torch.linalg.eigh(x.T.cov()).eigenvectors[:, -k:]
+        @ torch.linalg.eigh(x.T.cov()).eigenvectors[:, -k:].T,
+        "singular values": proportions,
         "to deviation 1 first": lambda x, k: eigen(x, k, scale=True),
         "coordinates along": lambda x, k: (x - x.mean(0))
         @ torch.linalg.svd(x - x.mean(0)).Vh[:k].T,

@@ -129,6 +129,11 @@ enter(
         "summed over the batch": dae_loss(over=lambda x: 1),
         "shown the clean images": dae_loss(noisy=False),
         "has the deviation": dae_loss(scale=lambda x: 0.5),
+        "a noise of its own": lambda m, x, s: (
+            m(x + s * torch.randn_like(x)) - (x + s * torch.randn_like(x))
+        ).square().sum() / len(x),
+        "cut to [0, 1]": lambda m, x, s: (m((x + s * torch.randn_like(x)).clamp(0, 1)) - x)
+        .square().sum() / len(x),
         "has shape": lambda m, x, s: (m(x + s * torch.randn_like(x)) - x).square().flatten(1)
         .sum(1),
         "No gradient": lambda m, x, s: dae_loss()(m, x, s).item(),
