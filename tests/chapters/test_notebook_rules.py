@@ -292,15 +292,6 @@ def test_too_many_claims(good):
                                          "into tables"]  # fmt: skip
 
 
-def test_chapters_that_are_to_be_recast_need_not_obey_the_newer_rules(good, monkeypatch):
-    monkeypatch.setattr(rules, "OLDER", ("05",))
-    old = {id: replace(claim, chapter="05") for id, claim in good.claims.items()}
-    old |= {str(i): replace(old["demo.share"], id=str(i)) for i in range(30)}
-    older = replace(good, chapter="05", claims=old, elsewhere=tuple(map(str, range(30))))
-    assert [c for c in spoilt(older, put(SUM, source="# " + "x" * 90), again=True)
-            if "other.error" not in c] == []  # fmt: skip
-
-
 def test_an_exercise(good):
     """Its outputs are held to the rules, its size and claims are not; quick, on drawn digits."""
     exercise = replace(good, exercise=True, claims={}, records={})
