@@ -151,16 +151,30 @@ class Faces(Collection):
         """Return the faces of the store in the folder `root`, split by person."""
         x, names = decoding.cached(root)
         manifest = store.read_manifest(root)
-        people = sorted({store.person_of(name) for name in names})
-        index = {person: i for i, person in enumerate(people)}
-        y = torch.tensor([index[store.person_of(name)] for name in names])
-        sizes = self.sizes["quick"] if profile == "quick" else (None,) * 3
-        parts = [Split(x[rows], y[rows]) for rows in by_person(y, len(people), sizes)]
+        people, y, rows = self.split(names, profile)
+        sizes = self.sizes_of(profile)
+        parts = [Split(x[chosen], y[chosen]) for chosen in rows]
         aligned = manifest.alignment
         name = self.name if aligned == "deepfunneled" else f"{self.name} ({aligned})"
         made_of = (manifest.content, decoding.CROP, decoding.SIDE, SPLIT_SEED, SHARES, sizes)
         sha256 = hashlib.sha256(repr(made_of).encode()).hexdigest()
         return Dataset(name, "real", sha256, *parts, classes=tuple(people))
+
+    def sizes_of(self, profile: str) -> tuple[int | None, ...]:
+        """Return how many photographs each split has at most; None is all of them."""
+        return self.sizes["quick"] if profile == "quick" else (None,) * 3
+
+    def split(self, names: list[str], profile: str) -> tuple[list[str], torch.Tensor, list]:
+        """Return the people, who is on each photograph (N,), and the rows of the three splits.
+
+        Args:
+            names: of all photographs.
+            profile: "quick" or "full".
+        """
+        people = sorted({store.person_of(name) for name in names})
+        index = {person: i for i, person in enumerate(people)}
+        y = torch.tensor([index[store.person_of(name)] for name in names])
+        return people, y, by_person(y, len(people), self.sizes_of(profile))
 
     def drawn(self, profile: str) -> Dataset:
         """Return drawn faces; their labels are the four hairstyles."""

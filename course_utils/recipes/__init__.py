@@ -6,7 +6,18 @@ run = recipes.run("ae", seed=3)     # loads, resumes or trains: see `course_util
 
 from __future__ import annotations
 
-from course_utils.recipes import ae, conv, cvae, dae, face_referee, gan, mlp, referee, vae
+from course_utils.recipes import (
+    ae,
+    conv,
+    cvae,
+    dae,
+    face_referee,
+    gan,
+    mlp,
+    referee,
+    told_faces,
+    vae,
+)
 from course_utils.recipes.recipe import Recipe, Settings
 from course_utils.runtime import CourseError
 
@@ -24,6 +35,7 @@ RECIPES: dict[str, Recipe] = {
         *referee.RECIPES,
         *gan.RECIPES,
         *face_referee.RECIPES,
+        *told_faces.RECIPES,
     ]
 }
 SHIPPED = dict(RECIPES)  # other processes know these, whatever a notebook adds
