@@ -22,9 +22,9 @@ from course_utils.train.gan import average_of, signed
 
 HAIR, FACES = few(300, hairstyles), few(300, smiles_and_glasses)
 GAUSSIAN = {"likelihood": "gaussian"}
-VAE_FULL = Settings(epochs=16, batch_size=64, lr=2e-3, schedule="onecycle", precision="auto",
+VAE_FULL = Settings(epochs=14, batch_size=64, lr=2e-3, schedule="onecycle", precision="auto",
                     channels_last=True)  # fmt: skip
-HAIR_FULL = replace(VAE_FULL, epochs=10)
+HAIR_FULL = replace(VAE_FULL, epochs=8)
 QUICK = replace(VAE_FULL, epochs=1, precision="float32")
 READER_FULL = replace(VAE_FULL, epochs=8, lr=4e-3, optimizer="adamw", weight_decay=0.05)
 READ = {"shift": 3, "weights": (1.4, 4.2)}  # so many times as often, the answer is no
@@ -88,6 +88,6 @@ RECIPES = [
            FactorNet, {"n_outputs": 2}, yes_or_no, READER_FULL,
            replace(READER_FULL, epochs=1, precision="float32"), READ, FACES),
     Recipe("cface_gan", "the kept generator of chapter 06, taught to listen", ToldFaceGAN, {}, None,
-           replace(FACES_FULL, epochs=7), replace(FACES_FULL, epochs=1), GENTLE,
+           replace(FACES_FULL, epochs=5), replace(FACES_FULL, epochs=1), GENTLE,
            carrying_labels(FACES), fit=fit_from_kept, score=score_pair),
 ]  # fmt: skip

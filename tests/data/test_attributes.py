@@ -20,8 +20,8 @@ def written(path, *lines, header=HEADER):
 
 
 def test_columns_are_found_by_name_wherever_they_stand(tmp_path):
-    path = written(tmp_path / "t.csv", "1,0,Ada_L/Ada_L_0001.jpg,1.5", "0,1,Ada_L/Ada_L_0002.jpg,-2",
-                   header="Sunglasses,Smiling,file,Eyeglasses")  # fmt: skip
+    lines = "1,0,Ada_L/Ada_L_0001.jpg,1.5", "0,1,Ada_L/Ada_L_0002.jpg,-2"
+    path = written(tmp_path / "t.csv", *lines, header="Sunglasses,Smiling,file,Eyeglasses")
     assert attributes.read_scores(path, COLUMNS) == {
         ("Ada_L", 1): (0.0, 1.5, 1.0),
         ("Ada_L", 2): (1.0, -2.0, 0.0),
@@ -44,7 +44,7 @@ def test_a_score_above_zero_says_yes_and_any_glasses_count():
         (["Ada_0001.jpg,1,yes,0,0"], HEADER, r"line 2, Smiling: 'yes' is no number"),
         (["Ada_0001.jpg,1,nan,0,0"], HEADER, r"line 2, Smiling: 'nan' is no number"),
         (["Ada_0001.jpg,1,0,0,0", "Ada_1.jpg,1,0,0,0"], HEADER, r"line 3: 'Ada_1.jpg' is no photo"),
-        (["A/A_0001.jpg,1,0,0,0", "A_0001.jpg,1,1,0,0"], HEADER, r"line 3: A_0001.jpg stands .* twice"),
+        (["A/A_0001.jpg,1,0,0,0", "A_0001.jpg,1,1,0,0"], HEADER, r"3: A_0001.jpg stands .* twice"),
     ],
 )  # fmt: skip
 def test_a_wrong_table_is_refused_with_its_line(tmp_path, lines, header, says):

@@ -32,9 +32,11 @@ def test_it_is_the_log_loss_of_scikit_learn(weights):
     expected = 0.0
     for i, weight in enumerate(weights):
         answers = Y >> i & 1
-        counts = torch.where(answers == 1, weight, 1.0)
-        p = LOGITS[:, i].double().sigmoid()
-        expected += log_loss(answers, p, sample_weight=counts, labels=[0, 1], normalize=False)
+        counts = torch.where(answers == 1, weight, 1.0).numpy()
+        p = LOGITS[:, i].double().sigmoid().numpy()
+        expected += log_loss(
+            answers.numpy(), p, sample_weight=counts, labels=[0, 1], normalize=False
+        )
     assert float(terms["loss"]) == pytest.approx(expected / 6, rel=1e-5)
     right = ((LOGITS > 0).int() == answers_of(Y, LOGITS)).float().mean()
     assert float(terms["right"]) == pytest.approx(float(right))
