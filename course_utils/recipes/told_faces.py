@@ -22,11 +22,11 @@ from course_utils.train.gan import average_of, signed
 
 HAIR, FACES = few(300, hairstyles), few(300, smiles_and_glasses)
 GAUSSIAN = {"likelihood": "gaussian"}
-VAE_FULL = Settings(epochs=12, batch_size=64, lr=2e-3, schedule="onecycle", precision="auto",
+VAE_FULL = Settings(epochs=10, batch_size=64, lr=2e-3, schedule="onecycle", precision="auto",
                     channels_last=True)  # fmt: skip
 HAIR_FULL = replace(VAE_FULL, epochs=7)
 QUICK = replace(VAE_FULL, epochs=1, precision="float32")
-READER_FULL = replace(VAE_FULL, epochs=6, lr=4e-3, optimizer="adamw", weight_decay=0.05)
+READER_FULL = replace(VAE_FULL, epochs=5, lr=4e-3, optimizer="adamw", weight_decay=0.05)
 READ = {"shift": 3, "weights": (1.4, 4.2)}  # so many times as often, the answer is no
 
 
@@ -79,15 +79,15 @@ def _vae(name: str, says: str, full: Settings, data, **model_args) -> Recipe:
 
 RECIPES = [
     _vae("cface_hair", "drawn faces; all layers are told one of four hairstyles", HAIR_FULL, HAIR,
-         code_dim=32),
+         code_dim=32, width=16),
     _vae("cface_hair_untold", "the same, nobody is told anything", HAIR_FULL, HAIR, code_dim=32,
-         n_classes=0),
+         width=16, n_classes=0),
     _vae("cface_vae", "LFW; all layers are told whether somebody smiles or wears glasses", VAE_FULL,
-         FACES),
+         FACES, width=24),
     Recipe("cface_reader", "reads on faces of LFW whether somebody smiles or wears glasses",
            FactorNet, {"n_outputs": 2}, yes_or_no, READER_FULL,
            replace(READER_FULL, epochs=1, precision="float32"), READ, FACES),
     Recipe("cface_gan", "the kept generator of chapter 06, taught to listen", ToldFaceGAN, {}, None,
-           replace(FACES_FULL, epochs=5), replace(FACES_FULL, epochs=1), GENTLE,
+           replace(FACES_FULL, epochs=4), replace(FACES_FULL, epochs=1), GENTLE,
            carrying_labels(FACES), fit=fit_from_kept, score=score_pair),
 ]  # fmt: skip
