@@ -196,25 +196,3 @@ def hairstyles(profile: str | None = None) -> Dataset:
     dataset = lfw.LFW.drawn(runtime.profile(profile))
     provenance.use_data(dataset.name, dataset.sha256, real=False)
     return dataset
-
-
-def carrying_labels(whole):
-    """Return a function like `whole`, profile -> Dataset, whose images carry their labels.
-
-    A fourth channel, the same in every pixel, says the label: 0 is the first class, 255 the last.
-    """
-
-    def load(profile: str | None = None) -> Dataset:
-        dataset = whole(profile=profile)
-        step = 255 // (len(dataset.classes) - 1)
-        return dataset.derived(
-            "with labels as a channel", lambda split: Split(with_plane(split, step), split.y)
-        )
-
-    return load
-
-
-def with_plane(split: Split, step: int) -> torch.Tensor:
-    """Return the images of a split with one channel more, `step` times the label everywhere."""
-    plane = (step * split.y).to(torch.uint8)[:, None, None, None]
-    return torch.cat([split.x, plane.expand(-1, 1, *split.x.shape[2:])], dim=1)

@@ -117,13 +117,3 @@ def test_drawn_faces_are_labelled_by_what_they_were_drawn_from():
     hair = attributes.hairstyles("quick")
     assert hair.name == "drawn faces" and hair.train.x.equal(faces.train.x)
     assert hair.classes == drawn_faces.HAIRSTYLES and set(hair.train.y.tolist()) == {0, 1, 2, 3}
-
-
-def test_images_carry_their_labels_in_a_fourth_channel():
-    plain = attributes.hairstyles("quick")
-    found = attributes.carrying_labels(attributes.hairstyles)(profile="quick")
-    assert found.train.x.shape == (2_000, 4, 64, 64) and found.sha256 != plain.sha256
-    assert found.train.x[:, :3].equal(plain.train.x) and found.train.y.equal(plain.train.y)
-    planes = found.train.x[:, 3].flatten(1)
-    assert planes.min(1).values.equal(planes.max(1).values)
-    assert planes[:, 0].equal((85 * plain.train.y).to(torch.uint8))
