@@ -14,11 +14,11 @@ from course_utils.recipes.recipe import Recipe, Settings
 
 HAIR, FACES = few(300, hairstyles), few(300, smiles_and_glasses)
 GAUSSIAN = {"likelihood": "gaussian"}
-VAE_FULL = Settings(epochs=10, batch_size=64, lr=2e-3, schedule="onecycle", precision="auto",
+VAE_FULL = Settings(epochs=12, batch_size=64, lr=2e-3, schedule="onecycle", precision="auto",
                     channels_last=True)  # fmt: skip
-HAIR_FULL = replace(VAE_FULL, epochs=7)
+HAIR_FULL = replace(VAE_FULL, epochs=8)
 QUICK = replace(VAE_FULL, epochs=1, precision="float32")
-READER_FULL = replace(VAE_FULL, epochs=5, lr=4e-3, optimizer="adamw", weight_decay=0.05)
+READER_FULL = replace(VAE_FULL, epochs=6, lr=4e-3, optimizer="adamw", weight_decay=0.05)
 READ = {"shift": 3, "weights": (1.4, 4.2)}  # so many times as often, the answer is no
 
 
@@ -34,7 +34,7 @@ RECIPES = [
     _vae("cface_hair_untold", "the same, nobody is told anything", HAIR_FULL, HAIR, code_dim=32,
          width=16, n_classes=0),
     _vae("cface_vae", "LFW; all layers are told whether somebody smiles or wears glasses", VAE_FULL,
-         FACES, width=24),
+         FACES),
     Recipe("cface_reader", "reads on faces of LFW whether somebody smiles or wears glasses",
            FactorNet, {"n_outputs": 2}, yes_or_no, READER_FULL,
            replace(READER_FULL, epochs=1, precision="float32"), READ, FACES),

@@ -2,7 +2,6 @@
 
 import lfw_like
 import pytest
-import torch
 
 from course_utils import data
 from course_utils.data import attributes, drawn_faces, lfw
