@@ -16,7 +16,7 @@ HAIR, FACES = few(300, hairstyles), few(300, smiles_and_glasses)
 GAUSSIAN = {"likelihood": "gaussian"}
 VAE_FULL = Settings(epochs=7, batch_size=64, lr=8e-4, schedule="onecycle", precision="auto",
                     channels_last=True)  # fmt: skip
-HAIR_FULL = replace(VAE_FULL, epochs=5)
+HAIR_FULL = replace(VAE_FULL, epochs=4)
 QUICK = replace(VAE_FULL, epochs=1, precision="float32")
 READER_FULL = replace(VAE_FULL, epochs=5, lr=4e-3, optimizer="adamw", weight_decay=0.05)
 READ = {"shift": 3, "weights": (1.4, 4.2)}  # so many times as often, the answer is no
@@ -34,7 +34,7 @@ RECIPES = [
     _vae("cface_hair_untold", "the same, nobody is told anything", HAIR_FULL, HAIR, code_dim=32,
          width=16, n_classes=0),
     _vae("cface_vae", "LFW; all layers are told whether somebody smiles or wears glasses", VAE_FULL,
-         FACES),
+         FACES, width=24),
     Recipe("cface_reader", "reads on faces of LFW whether somebody smiles or wears glasses",
            FactorNet, {"n_outputs": 2}, yes_or_no, READER_FULL,
            replace(READER_FULL, epochs=1, precision="float32"), READ, FACES),
