@@ -14,7 +14,7 @@ from course_utils.recipes.recipe import Recipe, Settings
 
 HAIR, FACES = few(300, hairstyles), few(300, smiles_and_glasses)
 GAUSSIAN = {"likelihood": "gaussian"}
-VAE_FULL = Settings(epochs=7, batch_size=64, lr=8e-4, schedule="onecycle", precision="auto",
+VAE_FULL = Settings(epochs=9, batch_size=64, lr=8e-4, schedule="onecycle", precision="auto",
                     channels_last=True)  # fmt: skip
 HAIR_FULL = replace(VAE_FULL, epochs=4)
 QUICK = replace(VAE_FULL, epochs=1, precision="float32")
