@@ -31,6 +31,8 @@ def _vae(name: str, says: str, full: Settings, data, **model_args) -> Recipe:
 RECIPES = [
     _vae("cface_hair", "drawn faces; all layers are told one of four hairstyles", HAIR_FULL, HAIR,
          code_dim=32, width=16),
+    _vae("cface_hair_narrow", "the same with a code of 8 numbers", HAIR_FULL, HAIR, code_dim=8,
+         width=16),
     _vae("cface_hair_untold", "the same, nobody is told anything", HAIR_FULL, HAIR, code_dim=32,
          width=16, n_classes=0),
     _vae("cface_vae", "LFW; all layers are told whether somebody smiles or wears glasses", VAE_FULL,
