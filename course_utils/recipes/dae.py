@@ -74,8 +74,8 @@ def fit_in_blocks(recipe, settings, model, loaders: dict, **loop) -> list[dict]:
 
 # --------------------------------------------------------------------------- pretraining by layers
 
-PRETRAINING = Settings(epochs=6, batch_size=256, lr=1e-3)
-FINE_STEPS = 2_000  # at least, however few labels there are
+PRETRAINING = Settings(epochs=4, batch_size=256, lr=1e-3)
+FINE_STEPS = 1_500  # at least, however few labels there are
 
 
 def labelled(n: int | None):
@@ -225,7 +225,7 @@ CLEAN = Settings(epochs=5, batch_size=256, lr=3e-3, optimizer="adamw", weight_de
 CLEAN_QUICK = replace(CLEAN, epochs=1, batch_size=32, precision="float32")
 DENSE = Settings(epochs=8, batch_size=256, lr=1e-3, schedule="onecycle")
 DENSE_QUICK = replace(DENSE, epochs=3, batch_size=32)
-HIDDEN = Settings(epochs=10, batch_size=256, lr=1e-3, schedule="onecycle")
+HIDDEN = Settings(epochs=5, batch_size=256, lr=1e-3, schedule="onecycle")
 HIDDEN_QUICK = replace(HIDDEN, epochs=1)
 NOISES = {"0.3": {"sigma": 0.3}, "0.5": {"sigma": 0.5}, "m25": {"masked": 0.25},
           "m50": {"masked": 0.5}}  # fmt: skip
@@ -269,15 +269,15 @@ def _hidden(name: str, says: str, **loss_args) -> Recipe:
 
 
 FITS = {"scratch": from_scratch, "denoising": after_denoising, "rbm": after_rbm}
-FINE = Settings(epochs=10, batch_size=128, lr=1e-3)
+FINE = Settings(epochs=5, batch_size=128, lr=1e-3)
 
 
 def _stack(kind: str, activation: str, depth: int, labels: int | None) -> Recipe:
     """Return a recipe for a perceptron, pretrained or not."""
     return Recipe(
         f"stack_{kind}_{activation}_{depth}_{labels or 'all'}",
-        f"{depth} x 400 {activation} units, {kind}, {labels or 'all'} labels", MLP,
-        {"widths": (400,) * depth, "activation": activation}, losses.classification,
+        f"{depth} x 256 {activation} units, {kind}, {labels or 'all'} labels", MLP,
+        {"widths": (256,) * depth, "activation": activation}, losses.classification,
         FINE, replace(FINE, epochs=1), data=labelled(labels), seeds=3 if labels else 1,
         fit=FITS[kind], score=accuracy,
     )  # fmt: skip
