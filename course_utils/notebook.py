@@ -51,20 +51,27 @@ def cell(value) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def shapes(model: nn.Module, *inputs: torch.Tensor) -> Markdown:
-    """Return a table of what each layer of `model` makes of `inputs`: shapes and parameters."""
+def shapes(model: nn.Module, *inputs: torch.Tensor, blocks: bool = False) -> Markdown:
+    """Return a table of what each layer of `model` makes of `inputs`: shapes and parameters.
+
+    Args:
+        model: called as `model(*inputs)`.
+        inputs: what goes in, a batch of one will do.
+        blocks: one row for each part that the model names, not for each of their layers.
+    """
     rows: list[dict] = []
 
-    def note(layer: nn.Module, name: str, made: torch.Tensor) -> None:
+    def note(part: nn.Module, name: str, made: torch.Tensor) -> None:
         size = " × ".join(map(str, made.shape))
-        count = sum(p.numel() for p in layer.parameters())
-        rows.append({"layer": f"`{name}`", "kind": type(layer).__name__,
+        count = sum(p.numel() for p in part.parameters())
+        kinds = (type(layer).__name__ for layer in part.modules() if not list(layer.children()))
+        rows.append({"layer": f"`{name}`", "kind": ", ".join(dict.fromkeys(kinds)),
                      "output": size, "parameters": f"{count:,}"})  # fmt: skip
 
+    parts = model.named_children() if blocks else leaves(model)
     hooks = [
-        layer.register_forward_hook(lambda layer, _, made, name=name: note(layer, name, made))
-        for name, layer in model.named_modules()
-        if not list(layer.children())
+        part.register_forward_hook(lambda part, _, made, name=name: note(part, name, made))
+        for name, part in parts
     ]
     try:
         with torch.no_grad():
@@ -73,6 +80,11 @@ def shapes(model: nn.Module, *inputs: torch.Tensor) -> Markdown:
         for hook in hooks:
             hook.remove()
     return table(rows)
+
+
+def leaves(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Return the layers that hold no others, with their names."""
+    return [(name, part) for name, part in model.named_modules() if not list(part.children())]
 
 
 def sound(wave: torch.Tensor, rate: int, words: str) -> HTML:

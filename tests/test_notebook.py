@@ -11,12 +11,24 @@ from torch import nn
 
 from course_utils import losses, notebook
 from course_utils.errors import CourseError
-from course_utils.models import Autoencoder
+from course_utils.models import Autoencoder, UNet
 
 
 def hooks(model) -> int:
     """Return how many hooks listen to the layers of a model."""
     return sum(len(layer._forward_hooks) for layer in model.modules())
+
+
+def test_shapes_of_blocks_are_a_row_for_each_named_part():
+    model = UNet((2, 4, 8))
+    lines = notebook.shapes(model, torch.rand(1, 1, 28, 28), blocks=True).data.splitlines()[2:]
+    names = [line.split("`")[1] for line in lines]
+    assert names == [
+        "down_1", "down_2", "bottom", "enlarge_2", "up_2", "enlarge_1", "up_1", "last"
+    ]  # fmt: skip
+    assert "| Conv2d, BatchNorm2d, ReLU | 1 × 8 × 7 × 7 |" in lines[2]
+    counts = [int(line.split("|")[-2].replace(",", "")) for line in lines]
+    assert sum(counts) == sum(p.numel() for p in model.parameters())
 
 
 def test_shapes_lists_each_layer_with_what_it_makes():

@@ -85,6 +85,32 @@ def test_every_layer_is_a_machine_trained_on_what_lies_below(kind, monkeypatch):
         assert history[-1]["train_sse"] < 0.95 * history[0]["train_sse"]
 
 
+def first_layer(widths, seed: int, kind: str = "denoising") -> torch.Tensor:
+    """Return the first layer's weights after a short pretraining on drawn images."""
+    x = torch.rand(64, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    model = MLP(widths, "sigmoid")
+    dae.pretrain(model, "sigmoid", kind, x, seed, epochs=1)
+    return dae.layers_of(model)[0].weight.detach()
+
+
+@pytest.mark.parametrize("kind", ["denoising", "rbm"])
+def test_a_pretrained_layer_depends_on_its_seed_and_not_on_what_comes_above(kind):
+    alone = first_layer((20,), 3, kind)
+    assert torch.equal(first_layer((20, 10, 5), 3, kind), alone)
+    assert not torch.allclose(first_layer((20,), 4, kind), alone, atol=1e-3)
+
+
+def test_pretraining_moves_no_random_numbers():
+    """Else networks with and without it would differ in their last layer and batches too."""
+    x = torch.rand(64, 1, 28, 28)
+    model = MLP((20, 10), "relu")
+    torch.manual_seed(0)
+    dae.pretrain(model, "relu", "denoising", x, seed=0, epochs=1)
+    after = torch.rand(3)
+    torch.manual_seed(0)
+    assert torch.equal(torch.rand(3), after)
+
+
 def test_a_stack_trains_on_labelled_images_alone(monkeypatch):
     seen = []
     original = dae.train.fit
