@@ -16,10 +16,17 @@ from course_utils.errors import CourseError
 from course_utils.plotting import tile
 
 
-def source(*objects) -> Markdown:
-    """Return the source of functions or classes, as the package has it at this moment."""
+def source(*objects, folded: bool = False) -> Markdown:
+    """Return the source of functions or classes, as the package has it at this moment.
+
+    Folded, it is one line until somebody opens it.
+    """
     text = "\n\n".join(inspect.getsource(o).rstrip() for o in objects)
-    return Markdown(f"```python\n{text}\n```")
+    code = f"```python\n{text}\n```"
+    if not folded:
+        return Markdown(code)
+    names = ", ".join(f"<code>{o.__name__}</code>" for o in objects)
+    return Markdown(f"<details><summary>Source of {names}</summary>\n\n{code}\n\n</details>")
 
 
 def table(rows: list[dict]) -> Markdown:

@@ -55,6 +55,14 @@ def test_source_is_that_of_the_package():
     assert "\n@wants(UNIT)\ndef negative_elbo(\n" in text  # not that of what looks at its input
 
 
+def test_folded_source_is_the_same_behind_a_line():
+    text = notebook.source(losses.squared_error, folded=True).data
+    first, *_, last = text.split("\n\n")
+    assert first == "<details><summary>Source of <code>squared_error</code></summary>"
+    assert last == "</details>"
+    assert notebook.source(losses.squared_error).data in text
+
+
 def test_tables_show_four_significant_digits():
     text = notebook.table([{"a": 1 / 3, "b": "x"}, {"a": 2, "b": 1e6 / 7}]).data
     assert text.splitlines() == ["| a | b |", "| --- | --- |", "| 0.3333 | x |",
