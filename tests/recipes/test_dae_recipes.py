@@ -8,6 +8,7 @@ import torch
 from sklearn.preprocessing import StandardScaler
 
 from course_utils import data, recipes, runs
+from course_utils.errors import CourseError
 from course_utils.models import MLP
 from course_utils.recipes import dae
 
@@ -126,6 +127,19 @@ def test_a_stack_trains_on_labelled_images_alone(monkeypatch):
     assert [n for _, n, _ in seen] == [400] * 3 + [100]
     assert seen[-1][2] >= 0
     assert 0 <= run.metrics["test_accuracy"] <= 1
+
+
+def test_a_stack_that_made_more_passes_than_its_settings_say_is_read_again(monkeypatch):
+    monkeypatch.setattr(dae, "FINE_STEPS", 10)
+    recipe = recipes.get("stack_scratch_relu_1_100").variant(epochs=2)
+    run = runs.run(recipe, 0, "quick", "cpu", progress=False)
+    assert len(run.history) == 5  # of two batches each
+    again = runs.run(recipe, 0, "quick", "cpu", progress=False)
+    assert again.path == run.path and again.history == run.history
+    path = run.path / "history.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(CourseError, match="is not the file that run.json describes"):
+        runs.run(recipe, 0, "quick", "cpu", progress=False)
 
 
 def test_accuracy_leaves_out_images_without_a_label(few):
