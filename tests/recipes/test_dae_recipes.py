@@ -86,6 +86,22 @@ def test_every_layer_is_a_machine_trained_on_what_lies_below(kind, monkeypatch):
         assert history[-1]["train_sse"] < 0.95 * history[0]["train_sse"]
 
 
+@pytest.mark.parametrize(
+    ("activation", "expected"), [("relu", [True, False]), ("sigmoid", [True] * 2)]
+)
+def test_what_a_rectifier_says_is_restored_without_a_bound(activation, expected, monkeypatch):
+    bounded = []
+
+    def noted(h, n, activation, is_bounded, *rest):
+        bounded.append(is_bounded)
+        return torch.zeros(n, h.shape[1]), torch.zeros(n)
+
+    monkeypatch.setattr(dae, "pretrained_layer", noted)
+    x = torch.rand(5, 1, 28, 28)
+    dae.pretrain(MLP((6, 4), activation), activation, "denoising", x, seed=0, epochs=1)
+    assert bounded == expected
+
+
 def first_layer(widths, seed: int, kind: str = "denoising") -> torch.Tensor:
     """Return the first layer's weights after a short pretraining on drawn images."""
     x = torch.rand(64, 1, 28, 28, generator=torch.Generator().manual_seed(0))
