@@ -1,6 +1,7 @@
 """What chapter 03's second notebook writes out by hand computes what the package computes."""
 
 import ast
+import itertools
 import math
 
 import nbformat
@@ -31,7 +32,7 @@ def definitions():
 @pytest.fixture(scope="module")
 def written(definitions):
     """Return the same, executed."""
-    names = {"torch": torch, "nn": nn, "F": F, "math": math}
+    names = {"torch": torch, "nn": nn, "F": F, "math": math, "itertools": itertools}
     for part in definitions.values():
         exec(ast.unparse(part), names)
     return names
