@@ -154,7 +154,7 @@ def test_a_stack_that_made_more_passes_than_its_settings_say_is_read_again(monke
     assert again.path == run.path and again.history == run.history
     path = run.path / "history.csv"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
-    with pytest.raises(CourseError, match="is not the file that run.json describes"):
+    with pytest.raises(CourseError, match="is not the file that run"):
         runs.run(recipe, 0, "quick", "cpu", progress=False)
 
 
