@@ -118,3 +118,18 @@ def test_the_loss_is_that_of_torch_distributions(model, x):
     kl = kl_divergence(q, Normal(0.0, 1.0)).sum(1)
     by_hand = (kl - pixels.log_prob(x).sum((1, 2, 3))).mean()
     torch.testing.assert_close(loss, by_hand, rtol=1e-5, atol=1e-2)
+
+
+def test_every_layer_of_encoder_and_decoder_is_told(x):
+    """With the biases of one layer alone, the label still changes what comes out."""
+    torch.manual_seed(0)
+    model = ConditionalFaceVAE(code_dim=5, width=4).eval()
+    z = torch.randn(5, 5)
+    told = [layer for layer in model.modules() if isinstance(layer, Told)]
+    assert len(told) == 9
+    for layer in told:
+        nn.init.normal_(layer.bias.weight)
+        outputs = [(model.encode(x, y)[0], model.decode(z, y)) for y in (Y, (Y + 1) % 4)]
+        changed = [not torch.allclose(*pair) for pair in zip(*outputs, strict=True)]
+        assert changed == [layer in model.encoder.layers, layer not in model.encoder.layers]
+        nn.init.zeros_(layer.bias.weight)
