@@ -33,6 +33,7 @@ from tqdm import tqdm
 from course_tools.chapters import rules
 from course_tools.chapters.cells import KERNEL, code_cells, code_sha256, stdout
 from course_utils import claims, console, runtime
+from course_utils.check.verdict import VERDICT_TYPE
 from course_utils.errors import CourseError
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -258,6 +259,8 @@ def clean(nb: NotebookNode, stamp: dict) -> None:
             cell.outputs = [output for output in cell.outputs if not fleeting(output)]
             for output in cell.outputs:
                 shorten(output)
+                if "check" not in cell.metadata.get("tags", []):
+                    output.get("data", {}).pop(VERDICT_TYPE, None)  # for a grader; no page knows it
 
 
 def fleeting(output: NotebookNode) -> bool:

@@ -86,6 +86,16 @@ def test_stamp(executed):
     assert stamp.device.startswith("cpu") and stamp.seconds > 0
 
 
+def test_a_verdict_keeps_its_data_for_the_grader_in_check_cells_alone():
+    shown = {"text/plain": "right", execute.VERDICT_TYPE: {"passed": True}}
+    cells = [code("check.one(one)", new_output("display_data", dict(shown))) for _ in "ab"]
+    cells[1].metadata["tags"] = ["check"]
+    nb = new_notebook(cells=cells)
+    execute.clean(nb, {})
+    kept = [set(cell.outputs[0].data) for cell in nb.cells]
+    assert kept == [{"text/plain"}, set(shown)]
+
+
 def test_clean(executed):
     """A widget leaves its picture, a progress bar nothing, an error its last line."""
     nb, _ = executed
