@@ -102,6 +102,10 @@ def cvae():
     return models.ConditionalVAE((9,), 3, CLASSES, image_shape=SHAPE)
 
 
+def mixture():
+    return models.MixtureVAE(3, (9,), 3, CLASSES, image_shape=SHAPE)
+
+
 def classifier():
     return nn.Sequential(nn.Flatten(), nn.Linear(16, 9), nn.ReLU(), nn.Linear(9, CLASSES))
 
@@ -128,6 +132,7 @@ CASES = {  # name of the loss: (model, options), once or several times
         (lambda: vae(learn_variance=True), {"likelihood": "gaussian"}),
     ],
     "conditional_negative_elbo": [(cvae, {"beta": 0.5})],
+    "prior_negative_elbo": [(mixture, {})],
     "iwae_loss": [(vae, {"k": 3}), (vae, {"k": 2, "binarise": True})],
     "classification": [(classifier, {}), (classifier, {"shift": 1})],
     "smoothed_classification": [(classifier, {})],
