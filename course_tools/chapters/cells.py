@@ -12,6 +12,8 @@ from nbformat import NotebookNode
 
 # in a notebook's metadata: by which kernel it is run
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+# of an output: what a check found, for a grader; as in course_utils.check, which imports torch
+VERDICT = "application/vnd.course.verdict+json"
 # what these modules offer beside functions that draw
 NO_FIGURE = {
     "plotting": {"style", "tile", "COLOURS", "DIGIT_COLOURS"},

@@ -31,9 +31,8 @@ from nbformat.v4 import new_code_cell
 from tqdm import tqdm
 
 from course_tools.chapters import rules
-from course_tools.chapters.cells import KERNEL, code_cells, code_sha256, stdout
+from course_tools.chapters.cells import KERNEL, VERDICT, code_cells, code_sha256, stdout
 from course_utils import claims, console, runtime
-from course_utils.check.verdict import VERDICT_TYPE
 from course_utils.errors import CourseError
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -260,7 +259,7 @@ def clean(nb: NotebookNode, stamp: dict) -> None:
             for output in cell.outputs:
                 shorten(output)
                 if "check" not in cell.metadata.get("tags", []):
-                    output.get("data", {}).pop(VERDICT_TYPE, None)  # for a grader; no page knows it
+                    output.get("data", {}).pop(VERDICT, None)  # for a grader; no page knows it
 
 
 def fleeting(output: NotebookNode) -> bool:

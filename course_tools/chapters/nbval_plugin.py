@@ -17,6 +17,7 @@ from unittest import mock
 import psutil
 import pytest
 
+from course_tools.chapters.cells import VERDICT
 from course_tools.chapters.rules import AS_TESTED, EXERCISES
 
 NOTEBOOK_TIME = "notebook_seconds"
@@ -24,6 +25,7 @@ SECONDS = 60  # of the processor, which count the same on a busy machine, but fo
 # the user's settings must not decide what is compared; COURSE_RUNS is set for each notebook
 SETTINGS = {"COURSE_PROFILE": "quick", "COURSE_PROGRESS": "0"}
 PICTURES = ("image/svg+xml", "image/jpeg")  # differ between profiles; nbval leaves out PNGs only
+LEFT_OUT = (*PICTURES, VERDICT)  # execute keeps the data of a verdict in check cells alone
 NOT_THE_USERS = ("COURSE_RECORD", "MPLBACKEND")  # another backend leaves no figures
 
 
@@ -63,7 +65,7 @@ class Watch:
         """Start the kernel of a notebook, which happens before its first cell."""
         if not is_cell(item) or item.parent.kernel is not None:
             return (yield)
-        item.parent.skip_compare = (*item.parent.skip_compare, *PICTURES)
+        item.parent.skip_compare = (*item.parent.skip_compare, *LEFT_OUT)
         with kernel_environment(item):
             result = yield
         keep_history(item.parent.kernel)

@@ -13,14 +13,13 @@ import nbformat
 from nbformat import NotebookNode
 
 from course_tools.chapters import exercises
-from course_tools.chapters.cells import tags, text
+from course_tools.chapters.cells import VERDICT, tags, text
 from course_tools.chapters.exercises import Exercise, checked_names
 from course_tools.editions import setup_cell
 from course_utils import folders
 from course_utils.errors import CourseError
 
 # as course_utils.check.verdict has them, which would bring torch along; a test holds both equal
-VERDICT = "application/vnd.course.verdict+json"
 MARKS = {"✓": "right", "✗": "wrong", "!": "crashed", "–": "not attempted"}
 MOST_BYTES = 30_000_000
 

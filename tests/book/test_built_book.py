@@ -110,11 +110,10 @@ def clone(tmp_path, monkeypatch) -> Path:
     (tmp_path / "notebooks").mkdir()
     toc = {**TOC, "parts": [part for part in TOC["parts"] if part["caption"] != "Chapters"]}
     (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
-    intro = tmp_path / "book" / "intro.md"
-    text = re.sub(
-        r"\[([^]]+)\]\((?:\.\./notebooks/[^)]+|closing\.md)\)", r"\1", intro.read_text("utf-8")
-    )
-    intro.write_text(text, encoding="utf-8")
+    for page in (tmp_path / "book").glob("*.md"):
+        text = page.read_text("utf-8")
+        text = re.sub(r"\[([^]]+)\]\((?:\.\./notebooks/[^)]+|closing\.md)\)", r"\1", text)
+        page.write_text(text, encoding="utf-8")
     for name in ("REPOSITORY", "SERVER_URL", "BASE_REF", "REF_NAME", "WORKSPACE"):
         monkeypatch.delenv(f"GITHUB_{name}", raising=False)
     return tmp_path

@@ -87,7 +87,7 @@ def test_stamp(executed):
 
 
 def test_a_verdict_keeps_its_data_for_the_grader_in_check_cells_alone():
-    shown = {"text/plain": "right", execute.VERDICT_TYPE: {"passed": True}}
+    shown = {"text/plain": "right", execute.VERDICT: {"passed": True}}
     cells = [code("check.one(one)", new_output("display_data", dict(shown))) for _ in "ab"]
     cells[1].metadata["tags"] = ["check"]
     nb = new_notebook(cells=cells)
