@@ -78,6 +78,20 @@ def test_ci_runs_tests_then_all_tests_then_the_book():
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 
+@pytest.mark.parametrize(("done", "first"), [("", "not colab"), ("1", "slow and not colab")])
+def test_what_make_test_has_just_tried_is_not_tried_again(monkeypatch, done, first):
+    chosen = []
+    monkeypatch.setenv("COURSE_QUICK_DONE", done)
+    monkeypatch.setattr(tasks, "ensure", lambda lock: None)
+    monkeypatch.setattr(tasks, "build_if_stale", lambda: None)
+    monkeypatch.setattr(tasks, "real_data", lambda: "somewhere")
+    monkeypatch.setattr(tasks, "pytest", lambda marks, *_, **__: chosen.append(marks) or 0)
+    monkeypatch.setattr(tasks, "run", lambda *_, **__: 0)
+    monkeypatch.setattr(tasks, "colab_tests", lambda arguments: 0)
+    tasks.test_all([])
+    assert chosen == [first, "not slow and not browser and not book and not colab"]
+
+
 def test_help_lists_the_tasks():
     done = subprocess.run(
         [sys.executable, "course_tools/tasks.py", "--help"],
