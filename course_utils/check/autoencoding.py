@@ -162,7 +162,9 @@ BCE_WHY = f"{ROUNDS} (F.softplus, F.logsigmoid, or a function that ends in _with
     ],
     hints=[
         "A logit of 0 is a probability of one half, and costs log 2 = 0.693 nats whatever x is.",
-        "`-log sigmoid(a)` is `F.softplus(-a)`, which stays exact where the sigmoid rounds to 0.",
+        "`-log sigmoid(a)` is `F.softplus(-a)`, which stays exact where the sigmoid rounds to 0. "
+        "PyTorch also has both logarithms in one function, whose name ends in `with_logits`; mind "
+        "its `reduction`.",
         "A pixel costs x times the one logarithm and 1 - x times the other, each with its sign "
         "turned. Then sum over the pixels of each image.",
     ],
