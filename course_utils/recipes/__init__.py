@@ -6,6 +6,8 @@ run = recipes.run("ae", seed=3)     # loads, resumes or trains: see `course_util
 
 from __future__ import annotations
 
+import difflib
+
 from course_utils.recipes import (
     ae,
     conv,
@@ -50,7 +52,9 @@ def names() -> list[str]:
 def get(name: str) -> Recipe:
     """Return the recipe `name`; raise CourseError when there is none."""
     if name not in RECIPES:
-        raise CourseError(f"recipe {name!r} is unknown; choose one of: {', '.join(RECIPES)}")
+        near = difflib.get_close_matches(str(name), RECIPES, n=3)
+        meant = f"did you mean {' or '.join(near)}? " if near else ""
+        raise CourseError(f"recipe {name!r} is unknown; {meant}choose one of: {', '.join(RECIPES)}")
     return RECIPES[name]
 
 
