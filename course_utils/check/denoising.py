@@ -100,8 +100,8 @@ def size_fault(got: float, clean: float, x: torch.Tensor) -> str | None:
         "Give it a model that changes nothing, `lambda x: x`. What ought the loss to be, and what "
         "is it?",
         "Look at the shape of the noise, and at what `+=` does to x.",
-        "`torch.randn_like(x)` draws for every image. A new name for the noisy images keeps the "
-        "clean ones.",
+        "For how many images of the batch is one noise drawn? And where are the clean images after "
+        "the second line?",
     ],
     opens="With a noisy target the best answer is no answer, and the loss falls all the same.",
 )

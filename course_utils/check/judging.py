@@ -348,7 +348,7 @@ def list_is_left_alone(answer: Answer) -> str | None:
     hints=[
         "What do the shares of two points add up to?",
         "Watch the list while the loop walks over it: where is the loop after the first removal?",
-        "Nothing has to be removed at all.",
+        "Which line changes the list, and what is it needed for?",
     ],
     opens="One line less, and a divergence on such shares is never below 0 again.",
     starter=handed_out_shares,

@@ -276,8 +276,8 @@ def picture_fault(made, train, test) -> str | None:
     hints=[
         "Down: two convolutions of stride 2, 28 to 14 to 7, and a linear layer to the code. Up: "
         "the same in reverse.",
-        "First train it with kernel 2 and stride 2 on the way up, and read what the check says. "
-        "Then look at the chapter's picture of how many kernels write to a pixel.",
+        "Look at the chapter's figure of how many kernels write to each pixel. For which kernel, "
+        "at stride 2, is it the same number everywhere, and more than one?",
         "Eight channels, a dozen passes in batches of 50, Adam at 3e-3.",
     ],
     opens="The error hardly saw the blocks, which is why one measures what one means.",
