@@ -130,6 +130,21 @@ def random_numbers_put_back(seed: int):
         yield
 
 
+@contextlib.contextmanager
+def evaluating(model):
+    """Ask what an answer has trained: in evaluation, without gradients, random numbers put back.
+
+    Raises Crash where the model raises.
+    """
+    if hasattr(model, "eval"):
+        model.eval()
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            yield
+    except Exception as error:
+        raise Crash(crash_sentence(error)) from None
+
+
 # ----------------------------------------------------------------------------------- crashes
 
 

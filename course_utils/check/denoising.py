@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from course_utils.check.calling import Answer, Crash, crash_sentence
+from course_utils.check.calling import Answer, evaluating
 from course_utils.check.exercise import exercise
 from course_utils.check.pixels import some
-from course_utils.check.training import floats
+from course_utils.check.training import error_per_image, floats
 
 # --------------------------------------------------------------------------- a loss with faults
 
@@ -125,13 +125,8 @@ def removes_noise(answer: Answer) -> str | None:
     model = answer(train, SIGMA)
     if not callable(model):
         return f"Your function returns a {type(model).__name__}: return the trained model."
-    if hasattr(model, "eval"):
-        model.eval()
-    try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            made, untouched = model(noisy), model(test)
-    except Exception as error:
-        raise Crash(crash_sentence(error)) from None
+    with evaluating(model):
+        made, untouched = model(noisy), model(test)
     if made.shape != test.shape:
         return f"Your images have shape {tuple(made.shape)}, not {tuple(test.shape)}."
     return restored_fault(made, untouched, noisy, train, test)
@@ -139,26 +134,24 @@ def removes_noise(answer: Answer) -> str | None:
 
 def restored_fault(made, untouched, noisy, train, test) -> str | None:
     """Say what is wrong with restored images."""
-
-    def error(images):
-        return (images - test).square().flatten(1).sum(1).mean().item()
-
-    ours, components = error(made), by_components(noisy, train, test)
+    ours, spoilt = error_per_image(made, test), error_per_image(noisy, test)
+    components = by_components(noisy, train, test)
     goal = 0.9 * components
-    if ours > 0.9 * error(noisy):
+    if ours > 0.9 * spoilt:
         return (
             f"The noise is still there: the error is {ours:.0f}, that of the noisy images "
-            f"{error(noisy):.0f}. What is the target in training?"
+            f"{spoilt:.0f}. What is the target in training?"
         )
-    if ours > 0.95 * error(train.mean(0).expand_as(test)):
+    if ours > 0.95 * error_per_image(train.mean(0), test):
         return (
             f"Your network's error is {ours:.1f}, no better than that of the average digit: does "
             "it see noise in training, is its target the clean image, and does it train long "
             "enough?"
         )
-    if error(untouched) < 0.4 * ours and ours > goal:
+    clean = error_per_image(untouched, test)
+    if clean < 0.4 * ours and ours > goal:
         return (
-            f"On clean images your network's error is {error(untouched):.1f}, on noisy ones "
+            f"On clean images your network's error is {clean:.1f}, on noisy ones "
             f"{ours:.1f}: it has hardly met the noise that it is to remove."
         )
     if ours > goal:
@@ -176,7 +169,7 @@ def by_components(noisy, train, test) -> float:
     errors = []
     for k in (10, 20, 30, 40):
         made = (noisy.flatten(1) - mean) @ axes[:, :k] @ axes[:, :k].T + mean
-        errors.append((made - test.flatten(1)).square().sum(1).mean().item())
+        errors.append(error_per_image(made, test.flatten(1)))
     return min(errors)
 
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_utils.check.calling import Answer, Crash, crash_sentence
+from course_utils.check.calling import Answer, evaluating
 from course_utils.check.exercise import exercise
 from course_utils.check.probes import Case, Mistake, Values, case
 from course_utils.data import drawn
@@ -221,11 +221,8 @@ def reaches(answer: Answer) -> str | None:
         return f"Your function returns a {type(decode).__name__}: return decode, a function."
     generator = torch.Generator().manual_seed(0)
     z, asked = torch.randn(200, 4, generator=generator), torch.arange(200) % 10
-    try:
-        with torch.no_grad():
-            images = decode(z, asked)
-    except Exception as error:
-        raise Crash(crash_sentence(error)) from None
+    with evaluating(decode):
+        images = decode(z, asked)
     if images.shape != (200, 1, 28, 28):
         return f"decode gives {tuple(images.shape)} for 200 codes: (200, 1, 28, 28) is wanted."
     return label_fault(images, asked, x, y)

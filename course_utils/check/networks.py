@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from course_utils import metrics
-from course_utils.check.calling import Answer, Crash, crash_sentence
+from course_utils.check.calling import Answer
 from course_utils.check.exercise import Check, exercise
 from course_utils.check.probes import Case, Mistake, Untouched, Values
-from course_utils.check.training import floats
+from course_utils.check.training import coded, error_per_image, floats
 
 # ------------------------------------------------------------------------ how much a number sees
 
@@ -222,20 +222,7 @@ def smooth_faults(answer: Answer) -> str | None:
     """Train the answer on drawn digits; look at what it makes of others."""
     train, test = floats(1_000, 31), floats(300, 32)
     model = answer(train)
-    for part in ("encode", "decode"):
-        if not callable(getattr(model, part, None)):
-            return (
-                f"Your function returns a {type(model).__name__} without `{part}`: return a model "
-                "with encode(x) and decode(z)."
-            )
-    if hasattr(model, "eval"):
-        model.eval()
-    try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            z = model.encode(test)
-            made = model.decode(z)
-    except Exception as error:
-        raise Crash(crash_sentence(error)) from None
+    z, made = coded(model, test)
     size = sum(p.numel() for p in model.parameters()) if isinstance(model, nn.Module) else 0
     if size > MOST_PARAMETERS:
         return f"Your model has {size:,} parameters; {MOST_PARAMETERS:,} are allowed."
@@ -248,8 +235,8 @@ def smooth_faults(answer: Answer) -> str | None:
 
 def picture_fault(made, train, test) -> str | None:
     """Say what is wrong with reconstructions of the test images."""
-    ours = (made - test).square().flatten(1).sum(1).mean().item()
-    average = (test - train.mean(0)).square().flatten(1).sum(1).mean().item()
+    ours = error_per_image(made, test)
+    average = error_per_image(train.mean(0), test)
     if not ours < 0.98 * average:
         return (
             f"On digits that it never saw your network's error is {ours:.1f}; the average digit, "

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_utils.check.calling import Answer, Crash, crash_sentence
+from course_utils.check.calling import Answer, Fault, evaluating
 from course_utils.check.exercise import exercise
 from course_utils.check.probes import Case, Mistake, Values
 from course_utils.check.wording import number, same
@@ -207,22 +207,29 @@ def pca_error(train: torch.Tensor, test: torch.Tensor, k: int) -> float:
 def against_pca(answer: Answer) -> str | None:
     """Train the answer on drawn digits, and score it on others."""
     train, test = floats(2_000, 11), floats(500, 12)
-    model = answer(train)
+    z, recon = coded(answer(train), test)
+    return score_fault(z, recon, train, test)
+
+
+def coded(model, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the codes that a trained autoencoder gives images, and what it makes of the codes.
+
+    Raises Fault where it lacks encode or decode, Crash where they raise.
+    """
     for part in ("encode", "decode"):
         if not callable(getattr(model, part, None)):
-            return (
+            raise Fault(
                 f"Your function returns a {type(model).__name__} without `{part}`: return a model "
                 "with encode(x) and decode(z)."
             )
-    if hasattr(model, "eval"):
-        model.eval()
-    try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            z = model.encode(test)
-            recon = model.decode(z)
-    except Exception as error:
-        raise Crash(crash_sentence(error)) from None
-    return score_fault(z, recon, train, test)
+    with evaluating(model):
+        z = model.encode(x)
+        return z, model.decode(z)
+
+
+def error_per_image(made: torch.Tensor, x: torch.Tensor) -> float:
+    """Return the squared error, summed over the pixels of an image, on average over the images."""
+    return (made - x).square().flatten(1).sum(1).mean().item()
 
 
 def score_fault(z, recon, train, test) -> str | None:
@@ -231,8 +238,8 @@ def score_fault(z, recon, train, test) -> str | None:
         return f"Your code has {z.flatten(1).shape[1]} numbers: {CODE} are allowed."
     if recon.shape != test.shape:
         return f"Your reconstructions have shape {tuple(recon.shape)}, not {tuple(test.shape)}."
-    ours = (recon - test).square().flatten(1).sum(1).mean().item()
-    average = (test - train.mean(0)).square().flatten(1).sum(1).mean().item()
+    ours = error_per_image(recon, test)
+    average = error_per_image(train.mean(0), test)
     yardstick = pca_error(train, test, CODE)
     if recon.min() < -0.5:
         return (
