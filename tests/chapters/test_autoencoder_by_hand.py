@@ -1,14 +1,10 @@
 """What chapter 01 writes out by hand computes what the package computes."""
 
-import nbformat
+import by_hand
 import pytest
 import torch
-import torchvision
-from torch import nn
 from torchvision.transforms import ToTensor
 
-from course_tools.chapters.cells import code_cells
-from course_tools.chapters.rules import FOLDER
 from course_utils import codes, data, losses, metrics, recipes
 from course_utils.data import Split
 from course_utils.models import Autoencoder
@@ -18,15 +14,10 @@ pytestmark = pytest.mark.notebook
 
 @pytest.fixture(scope="module")
 def written():
-    """Return the functions and classes that the notebook defines, by name."""
-    names = {"torch": torch, "nn": nn, "torchvision": torchvision, "codes": codes, "losses": losses}
-    nb = nbformat.read(FOLDER / "01_vanilla_autoencoder.ipynb", as_version=4)
-    starts = ("class Net", "class InMemory", "def loss_fn", "def grey", "def searched")
-    for cell in code_cells(nb):
-        for part in cell.source.split("\n\n\n"):  # two empty lines after each definition
-            if part.startswith(starts):
-                exec(part, names)
-    return names
+    """Return what the chapter writes out, by name."""
+    return by_hand.written(
+        "01_vanilla_autoencoder", "Net", "InMemory", "loss_fn", "grey", "searched"
+    )
 
 
 @pytest.fixture

@@ -2,32 +2,23 @@
 
 import math
 
-import nbformat
+import by_hand
 import pytest
 import torch
-import torch.nn.functional as F
-from torch import nn
 
-from course_tools.chapters.cells import code_cells
-from course_tools.chapters.rules import FOLDER
 from course_utils import losses
 from course_utils.models import ConditionalVAE, MixtureVAE
 
 pytestmark = pytest.mark.notebook
-NOTEBOOK = FOLDER / "05_conditional_autoencoder.ipynb"
-BY_HAND = ("Conditional", "loss_fn", "Mixture", "log_normal", "loss_with_prior")
+NOTEBOOK = "05_conditional_autoencoder"
 
 
 @pytest.fixture(scope="module")
 def written():
     """Return what the chapter defines by hand, by name."""
-    names = {"torch": torch, "nn": nn, "F": F, "math": math}
-    for cell in code_cells(nbformat.read(NOTEBOOK, as_version=4)):
-        for part in cell.source.split("\n\n\n"):  # two empty lines after each definition
-            if part.startswith(tuple(f"{kind} {name}" for name in BY_HAND
-                                     for kind in ("def", "class"))):  # fmt: skip
-                exec(part, names)
-    return names
+    return by_hand.written(
+        NOTEBOOK, "Conditional", "loss_fn", "Mixture", "log_normal", "loss_with_prior"
+    )
 
 
 @pytest.fixture
@@ -116,7 +107,4 @@ def test_loss_with_prior(written, xy):
 @pytest.mark.parametrize(("name", "most"), [("Conditional", 25), ("Mixture", 25), ("loss_fn", 10),
                                             ("loss_with_prior", 10)])  # fmt: skip
 def test_lengths(name, most):
-    cells = code_cells(nbformat.read(NOTEBOOK, as_version=4))
-    parts = [part for cell in cells for part in cell.source.split("\n\n\n")]
-    part = next(p for p in parts if p.startswith((f"class {name}(", f"def {name}(")))
-    assert len(part.splitlines()) <= most
+    assert by_hand.length(by_hand.definitions(NOTEBOOK)[name]) <= most

@@ -1,29 +1,19 @@
 """What chapter 02 writes out by hand computes what the package computes."""
 
-import nbformat
+import by_hand
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
 
-from course_tools.chapters.cells import code_cells
-from course_tools.chapters.rules import FOLDER
 from course_utils import losses
 from course_utils.models import ConvAutoencoder
 
 pytestmark = pytest.mark.notebook
-NOTEBOOK = FOLDER / "02_convolutional_autoencoder.ipynb"
 
 
 def written(name: str):
-    """Return what the chapter's cell that defines `name` defines under it."""
-    cells = code_cells(nbformat.read(NOTEBOOK, as_version=4))
-    starts = (f"def {name}(", f"class {name}(")
-    source = next(c.source for c in cells if any(start in c.source for start in starts))
-    parts = source.split("\n\n\n")  # two empty lines after each definition
-    names = {"torch": torch, "nn": nn}
-    exec(next(part for part in parts if part.startswith(starts)), names)
-    return names[name]
+    """Return what the chapter writes out under a name."""
+    return by_hand.written("02_convolutional_autoencoder", name)[name]
 
 
 @pytest.fixture

@@ -1,12 +1,9 @@
 """What chapter 03 writes out by hand computes what the package computes."""
 
-import nbformat
+import by_hand
 import pytest
 import torch
-from torch import nn
 
-from course_tools.chapters.cells import code_cells
-from course_tools.chapters.rules import FOLDER
 from course_utils import losses, recipes
 from course_utils.data import plane
 
@@ -15,14 +12,10 @@ pytestmark = pytest.mark.notebook
 
 @pytest.fixture(scope="module")
 def written():
-    """Return the functions and classes that the notebook defines, by name."""
-    names = {"torch": torch, "nn": nn}
-    nb = nbformat.read(FOLDER / "03_denoising_autoencoder.ipynb", as_version=4)
-    for cell in code_cells(nb):
-        for part in cell.source.split("\n\n\n"):  # two empty lines after each definition
-            if part.startswith(("def spoil", "class ", "def denoising_loss", "def total")):
-                exec(part, names)
-    return names
+    """Return what the chapter writes out, by name."""
+    return by_hand.written(
+        "03_denoising_autoencoder", "spoil", "Denoiser", "Pointer", "denoising_loss", "total"
+    )
 
 
 @pytest.fixture

@@ -1,38 +1,21 @@
 """What the page on conditional faces writes out does what the package does."""
 
-import ast
-from itertools import pairwise
-from pathlib import Path
-
-import nbformat
+import by_hand
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from course_utils import losses
 from course_utils.models.face_cvae import ConditionalFaceVAE
 
-PAGE = Path(__file__).resolve().parents[2] / "notebooks" / "conditional_faces.ipynb"
+PAGE = "conditional_faces"
 LINES = {"Told": 12, "FaceVAE": 25, "loss_of": 10}  # at most
-
-
-def definitions():
-    """Return the notebook's functions and classes by name, as syntax trees."""
-    nb = nbformat.read(PAGE, as_version=4)
-    trees = [ast.parse(c.source).body for c in nb.cells if c.cell_type == "code"]
-    return {n.name: n for tree in trees for n in tree if getattr(n, "name", None) in LINES}
 
 
 @pytest.fixture(scope="module")
 def written():
     """Return what the notebook defines, executed without the rest of it."""
-    names = {"torch": torch, "nn": nn, "F": F, "pairwise": pairwise}
-    found = definitions()
-    assert set(found) == set(LINES)
-    module = ast.Module(body=list(found.values()), type_ignores=[])
-    exec(compile(module, str(PAGE), "exec"), names)  # of this repository, not of strangers
-    return names
+    return by_hand.written(PAGE, *LINES)
 
 
 @pytest.fixture
@@ -52,7 +35,7 @@ def both(written):
 
 @pytest.mark.parametrize("name", LINES)
 def test_it_is_short_enough_to_be_read(name):
-    assert len(ast.unparse(definitions()[name]).splitlines()) <= LINES[name]
+    assert by_hand.length(by_hand.definitions(PAGE)[name]) <= LINES[name]
 
 
 def test_the_network_is_that_of_the_package(both):

@@ -1,37 +1,16 @@
 """What chapter 00 writes out by hand computes what scikit-image and scikit-learn compute."""
 
-import math
-
-import nbformat
+import by_hand
 import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import orthogonal_mp
 
-from course_tools.chapters.cells import code_cells
-from course_tools.chapters.rules import FOLDER
-
-
-def written(*needed: str) -> dict:
-    """Return what the cells of chapter 00 that define these functions define, and no more."""
-    names = {"torch": torch, "np": np, "math": math}
-    for cell in code_cells(nbformat.read(FOLDER / "00_features.ipynb", as_version=4)):
-        for part in cell.source.split("\n\n\n"):  # two empty lines around a function
-            if part.startswith(tuple(f"def {name}(" for name in needed)):
-                # a function ends before the first line that is not indented
-                lines = part.split("\n")
-                end = next(
-                    (i for i, line in enumerate(lines[1:], 1) if line and line[0] != " "), None
-                )
-                exec("\n".join(lines[:end]), names)
-    assert set(needed) <= set(names)
-    return names
-
 
 @pytest.fixture(scope="module")
 def chapter():
     """Return the functions that stand in the chapter."""
-    return written("hog", "matching_pursuit", "centred", "left_over", "area")
+    return by_hand.written("00_features", "hog", "matching_pursuit", "centred", "left_over", "area")
 
 
 @pytest.fixture

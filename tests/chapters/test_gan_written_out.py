@@ -1,47 +1,30 @@
 """What chapter 06 writes out, networks, losses and the step, does what the package does."""
 
-import ast
 import math
-from itertools import pairwise
-from pathlib import Path
 
-import nbformat
+import by_hand
 import pytest
 import torch
-from torch import nn
-from torch.nn import functional as F
 
 from course_utils import losses, runtime, train
 from course_utils.data import Batches
 from course_utils.models import gan, plane_gan
 
-GAME = Path(__file__).resolve().parents[2] / "notebooks" / "06_gan_game.ipynb"
+GAME = "06_gan_game"
 WANTED = ("perceptron", "PointGenerator", "PointDiscriminator", "as_dcgan", "Generator",
           "Discriminator", "d_loss", "g_loss", "step")  # fmt: skip
 LINES = {"step": 13, "d_loss": 10, "g_loss": 10}  # at most; networks 25
 
 
-def definitions():
-    """Return the notebook's functions and classes by name, as syntax trees."""
-    nb = nbformat.read(GAME, as_version=4)
-    trees = [ast.parse(c.source).body for c in nb.cells if c.cell_type == "code"]
-    return {n.name: n for tree in trees for n in tree if getattr(n, "name", None) in WANTED}
-
-
 @pytest.fixture(scope="module")
 def written():
     """Return what the notebook defines, executed without the rest of it."""
-    names = {"torch": torch, "nn": nn, "F": F, "pairwise": pairwise}
-    found = definitions()
-    assert set(found) == set(WANTED)
-    module = ast.Module(body=list(found.values()), type_ignores=[])
-    exec(compile(module, str(GAME), "exec"), names)  # of this repository, not of strangers
-    return names
+    return by_hand.written(GAME, *WANTED)
 
 
 @pytest.mark.parametrize("name", WANTED)
 def test_it_is_short_enough_to_be_read(name):
-    assert len(ast.unparse(definitions()[name]).splitlines()) <= LINES.get(name, 25)
+    assert by_hand.length(by_hand.definitions(GAME)[name]) <= LINES.get(name, 25)
 
 
 @pytest.mark.parametrize(
@@ -86,13 +69,13 @@ def test_the_step_is_that_of_fit_gan(written, kind):
     args = {} if kind == "points" else {"width": 4}
     batches = Batches(x, torch.zeros(len(x), dtype=torch.long), len(x) // 3)
     trained = []
-    for by_hand in (True, False):
+    for ours in (True, False):
         runtime.seed_everything(0)
         g, d = (written[name](**args) for name in nets)
         average = gan_average(g)
         g_opt, d_opt = (torch.optim.Adam(n.parameters(), 1e-3, betas=(0.5, 0.99)) for n in (g, d))
         torch.manual_seed(1)
-        if by_hand:
+        if ours:
             for real, _ in batches:
                 written["step"](g, d, g_opt, d_opt, real)
         else:

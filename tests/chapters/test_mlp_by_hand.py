@@ -1,34 +1,20 @@
 """What chapter 07 writes out by hand computes what the package computes."""
 
-import itertools
-import math
-
-import nbformat
+import by_hand
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_tools.chapters.cells import code_cells
-from course_tools.chapters.rules import FOLDER
 from course_utils import recipes
 from course_utils.models import MLP
 
 pytestmark = pytest.mark.notebook
 
 
-def written(notebook: str, name: str) -> dict:
-    """Return what the first cell of a notebook that defines `name` defines."""
-    cells = code_cells(nbformat.read(FOLDER / f"{notebook}.ipynb", as_version=4))
-    source = next(
-        c.source for c in cells if f"def {name}(" in c.source or f"class {name}(" in c.source
-    )
-    definitions = source.split("\n\n\n")  # two empty lines after each
-    names = {"torch": torch, "nn": nn, "F": F, "math": math, "itertools": itertools, "full": False}
-    for part in definitions:
-        if part.startswith(("def ", "class ", "@")):
-            exec(part, names)
-    return names
+def written(notebook: str, name: str, *beside: str):
+    """Return what a notebook writes out under a name, which may call what is named beside it."""
+    return by_hand.written(notebook, name, *beside)[name]
 
 
 @pytest.fixture
@@ -38,7 +24,7 @@ def x():
 
 
 def test_cross_entropy():
-    loss = written("07_mlp_dropout", "cross_entropy")["cross_entropy"]
+    loss = written("07_mlp_dropout", "cross_entropy")
     torch.manual_seed(0)
     for scale in (1, 100, 1e4):
         logits, y = scale * torch.randn(50, 10), torch.randint(0, 10, (50,))
@@ -46,7 +32,7 @@ def test_cross_entropy():
 
 
 def test_dropout():
-    dropout = written("07_mlp_dropout", "dropout")["dropout"]
+    dropout = written("07_mlp_dropout", "dropout")
     torch.manual_seed(0)
     ours, theirs = dropout(torch.ones(100_000), 0.25), F.dropout(torch.ones(100_000), 0.25)
     assert set(ours.tolist()) == set(theirs.tolist())  # 0 and 4/3
@@ -56,7 +42,7 @@ def test_dropout():
 def test_perceptron(x):
     """The source's network, in eval mode and, without dropout, in training too."""
     torch.manual_seed(0)
-    ours = written("07_mlp_dropout", "Perceptron")["Perceptron"]()
+    ours = written("07_mlp_dropout", "Perceptron", "dropout")()
     theirs = recipes.get("mlp").build()
     shapes = sorted(p.numel() for p in ours.parameters())
     assert shapes == sorted(p.numel() for p in theirs.parameters())
@@ -76,7 +62,7 @@ def test_perceptron(x):
 
 @pytest.mark.parametrize("start", [0.1, 1e-10])
 def test_adagrad(start):
-    adagrad = written("07_mlp_dropout", "adagrad")["adagrad"]
+    adagrad = written("07_mlp_dropout", "adagrad")
     torch.manual_seed(0)
     ours = [nn.Parameter(torch.randn(4, 3)), nn.Parameter(torch.randn(3))]
     theirs = [nn.Parameter(p.detach().clone()) for p in ours]
@@ -95,7 +81,7 @@ def test_adagrad(start):
 def test_the_best_network(x):
     """In training with the noise taken out, and in eval mode."""
     torch.manual_seed(0)
-    ours = written("07_best_mlp", "Noisy")["Noisy"]()
+    ours = written("07_best_mlp", "Noisy")()
     theirs = MLP(recipes.get("mlp_minute").model_args["widths"], "gelu", batch_norm=True)
     own, other = list(ours.parameters()), list(theirs.parameters())
     assert [p.shape for p in own] == [p.shape for p in other]
@@ -115,7 +101,7 @@ def test_the_best_network(x):
 
 
 def test_smoothed():
-    smoothed = written("07_best_mlp", "smoothed")["smoothed"]
+    smoothed = written("07_best_mlp", "smoothed")
     torch.manual_seed(0)
     logits, y = torch.randn(50, 10), torch.randint(0, 10, (50,))
     for share in (0.0, 0.1, 0.5):

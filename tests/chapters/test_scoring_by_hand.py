@@ -1,11 +1,9 @@
 """What the chapter on scoring writes out by hand computes what the package computes."""
 
-import nbformat
+import by_hand
 import pytest
 import torch
 
-from course_tools.chapters.cells import code_cells
-from course_tools.chapters.rules import FOLDER
 from course_utils import metrics
 from course_utils.data import plane
 from course_utils.metrics.distances import unbiased_mmd
@@ -13,21 +11,9 @@ from course_utils.metrics.distances import unbiased_mmd
 pytestmark = pytest.mark.notebook
 
 
-def cells() -> list[str]:
-    """Return the sources of the chapter's code cells."""
-    nb = nbformat.read(FOLDER / "scoring_generators.ipynb", as_version=4)
-    return [cell.source for cell in code_cells(nb)]
-
-
-def written(*functions: str) -> dict:
-    """Return functions of the notebook, with those that stand beside them."""
-    names = {"torch": torch}
-    for name in functions:
-        source = next(source for source in cells() if f"def {name}(" in source)
-        for part in source.split("\n\n\n"):  # two empty lines around each
-            if part.startswith(("def ", "@")):
-                exec(part, names)
-    return names
+def written(*names: str) -> dict:
+    """Return what the chapter writes out, by name."""
+    return by_hand.written("scoring_generators", *names)
 
 
 @pytest.fixture
@@ -46,12 +32,12 @@ def test_frechet_distance(clouds):
 
 
 def test_the_frechet_distance_takes_ten_lines():
-    source = next(source for source in cells() if "def frechet_distance(" in source)
-    assert len([line for line in source.splitlines() if line.strip()]) <= 10
+    found = by_hand.definitions("scoring_generators")["frechet_distance"]
+    assert by_hand.length(found) <= 10
 
 
 def test_kernel_distance(clouds):
-    ours = written("kernel_distance")["kernel_distance"]
+    ours = written("kernel", "kernel_distance")["kernel_distance"]
     a, b = (x.double() for x in clouds)
     assert ours(a, b).item() == pytest.approx(unbiased_mmd(a, b).item(), rel=1e-9)
     kind = metrics.kernel_distance(a, b, subset_size=300, subsets=1)
@@ -59,7 +45,7 @@ def test_kernel_distance(clouds):
 
 
 def test_four_scores(clouds):
-    ours = written("inside", "four_scores")["four_scores"]
+    ours = written("radii", "inside", "four_scores")["four_scores"]
     theirs = metrics.precision_recall(*(x.double() for x in clouds))._asdict()
     found = ours(*(x.double() for x in clouds))
     assert set(found) == set(theirs)

@@ -1,41 +1,30 @@
 """What chapter 03's second notebook writes out by hand computes what the package computes."""
 
-import ast
-import itertools
-import math
-
-import nbformat
+import by_hand
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
 
-from course_tools.chapters.cells import code_cells
-from course_tools.chapters.rules import FOLDER
 from course_utils import losses, recipes
 from course_utils.models import RBM, DenoisingMLP
 from course_utils.recipes import dae
 
 pytestmark = pytest.mark.notebook
 
+NOTEBOOK = "03_sparse_and_stacked"
 LINES = {"contrast": 12, "rbm_stack": 13, "sparse_loss": 10, "Units": 25}  # at most
 
 
 @pytest.fixture(scope="module")
 def definitions():
     """Return the functions and classes that the notebook defines, as syntax, by name."""
-    nb = nbformat.read(FOLDER / "03_sparse_and_stacked.ipynb", as_version=4)
-    parts = [part for cell in code_cells(nb) for part in ast.parse(cell.source).body]
-    return {part.name: part for part in parts if isinstance(part, (ast.FunctionDef, ast.ClassDef))}
+    return by_hand.definitions(NOTEBOOK)
 
 
 @pytest.fixture(scope="module")
 def written(definitions):
     """Return the same, executed."""
-    names = {"torch": torch, "nn": nn, "F": F, "math": math, "itertools": itertools}
-    for part in definitions.values():
-        exec(ast.unparse(part), names)
-    return names
+    return by_hand.written(NOTEBOOK, *definitions)
 
 
 @pytest.fixture
@@ -46,12 +35,12 @@ def x():
 
 @pytest.mark.parametrize("name", LINES)
 def test_what_is_written_out_is_short(definitions, name):
-    assert len(ast.unparse(definitions[name]).splitlines()) <= LINES[name]
+    assert by_hand.length(definitions[name]) <= LINES[name]
 
 
 def test_both_parts_of_the_boltzmann_stack_are_twenty_five_lines(definitions):
-    both = [ast.unparse(definitions[name]) for name in ("contrast", "rbm_stack")]
-    assert sum(len(part.splitlines()) for part in both) <= 25
+    both = [definitions[name] for name in ("contrast", "rbm_stack")]
+    assert sum(map(by_hand.length, both)) <= 25
 
 
 @pytest.mark.parametrize(("n_in", "n_out"), [(784, 256), (256, 10)])
