@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from course_utils.check import session
 from course_utils.check.adversarial import discriminator_loss, generator_loss
+from course_utils.check.atoms import coherence, matching_pursuit
 from course_utils.check.autoencoding import bce_from_logits, squared_error
 from course_utils.check.bounds import beta_sweep, repaired_bound
 from course_utils.check.classifying import dropout, softmax_cross_entropy, xavier_bound
@@ -21,16 +22,11 @@ from course_utils.check.contest import repaired_accuracy, your_minute
 from course_utils.check.convolving import conv_output_size, max_pool, transposed_conv
 from course_utils.check.corrupting import add_gaussian_noise, mask_pixels
 from course_utils.check.denoising import repaired_denoising, trained_denoiser
-from course_utils.check.describing import best_components, coherence, matching_pursuit, whiten
+from course_utils.check.describing import best_components, whiten
 from course_utils.check.exercise import Check
+from course_utils.check.faulty_scores import fool_frechet, repaired_precision, repaired_shares
 from course_utils.check.games import plane_gan, repaired_game
-from course_utils.check.judging import (
-    fool_frechet,
-    nearest_neighbour_test,
-    repaired_precision,
-    repaired_shares,
-    share_error,
-)
+from course_utils.check.judging import nearest_neighbour_test, share_error
 from course_utils.check.labels import label_reaches, obedience, repaired_sheet, told
 from course_utils.check.networks import receptive_field, repaired_batch, without_blocks
 from course_utils.check.pixels import best_constant, psnr, standardise
