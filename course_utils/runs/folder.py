@@ -189,10 +189,12 @@ def load(folder: Path, recipe: Recipe | None = None, expected: dict | None = Non
     model = recipe.build()
     checkpoint.load_weights(model, tensors, path)
     refuse_other_file(path, info["weights_sha256"])
-    # a recipe's own fit may make more passes than its settings say; the hash knows what was cut off
-    epochs = None if "history_sha256" in info else info["settings"]["epochs"]
-    history = read_history(folder / HISTORY, epochs)
-    refuse_other_file(folder / HISTORY, info.get("history_sha256"))
+    path = folder / HISTORY
+    history = read_history(path)
+    if "history_sha256" in info:
+        refuse_other_file(path, info["history_sha256"])
+    elif len(history) != (epochs := info["settings"]["epochs"]):  # format 1 has no other measure
+        raise CourseError(f"{path} has {len(history)} of {epochs} epochs; train the run again")
     run = Run(folder, recipe, info["seed"], info["profile"], model.eval(), info["metrics"],
               history, info)  # fmt: skip
     use(run)
@@ -267,19 +269,18 @@ def read_info(folder: Path) -> dict:
     return info
 
 
-def read_history(path: Path, epochs: int | None) -> list[dict]:
-    """Return the rows of history.csv; raise CourseError unless there is one for each epoch.
+def read_history(path: Path) -> list[dict]:
+    """Return the rows of history.csv, one for each pass that the run has made.
 
-    None takes any number of rows.
+    A recipe's own fit may have made more passes than its settings say.
+
+    Raises CourseError where the file cannot be read.
     """
     text = folders.read_text(path)
     try:
-        history = [numbers(row) for row in csv.DictReader(io.StringIO(text))]
+        return [numbers(row) for row in csv.DictReader(io.StringIO(text))]
     except (ValueError, TypeError) as error:
         raise CourseError(f"{path} cannot be read ({error}); train the run again") from None
-    if epochs is not None and len(history) != epochs:
-        raise CourseError(f"{path} has {len(history)} of {epochs} epochs; train the run again")
-    return history
 
 
 def numbers(row: dict[str, str]) -> dict:

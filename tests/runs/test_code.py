@@ -11,6 +11,7 @@ from small_runs import run
 
 from course_utils import folders, losses, provenance, recipes, train
 from course_utils import runs as course_runs
+from course_utils.errors import CourseError
 from course_utils.runs import code, folder
 
 MODULE = '''
@@ -176,6 +177,10 @@ def test_a_run_from_before_there_was_a_hash_is_stale(recipe, runs, used):
     (made.path / "run.json").write_text(json.dumps(info | {"format": 1}))
     assert run(recipe).metrics == made.metrics
     assert "before runs kept which code" in used("ae")[0].stale
+    history = made.path / "history.csv"
+    history.write_text("".join(history.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(CourseError, match=r"history\.csv has \d of \d epochs"):
+        run(recipe)
 
 
 def test_a_training_that_is_resumed_with_other_code_is_stale(recipe, tmp_path, monkeypatch, used):
