@@ -6,7 +6,7 @@ import answers_00  # noqa: F401 -- these enter their answers
 import answers_02  # noqa: F401
 import answers_03  # noqa: F401
 import answers_06  # noqa: F401
-import answers_scoring  # noqa: F401 -- enters its answers
+import answers_scoring  # noqa: F401
 import more_answers  # noqa: F401
 import nbformat
 import pytest
@@ -30,6 +30,14 @@ def solution_of(name):
         return source_of(check.CHECKS[name].reference)
     (code,) = [c.source for c in GRADED[name].part("solution") if c.cell_type == "code"]
     return code
+
+
+def session(source):
+    """Return what a source defines in an empty session that has the imports of the notebooks."""
+    space: dict = {}
+    exec("import math\nimport torch\nimport torch.nn.functional as F\nfrom torch import nn", space)
+    exec(source, space)
+    return space
 
 
 def marked(name, *rest):
@@ -67,10 +75,7 @@ def test_each_check_has_its_answers():
 @pytest.mark.parametrize("name", NAMES)
 def test_the_solution_is_right(name):
     found = check.CHECKS[name]
-    space: dict = {}
-    exec("import math\nimport torch\nimport torch.nn.functional as F\nfrom torch import nn", space)
-    exec(solution_of(name), space)
-    verdict = found(found.reference or space[name])
+    verdict = found(found.reference or session(solution_of(name))[name])
     assert verdict.passed and verdict.sentence == found.opens
 
 
@@ -84,21 +89,16 @@ def test_the_solution_as_it_is_printed_is_right(name, capsys):
         assert text == "This exercise is graded: its solution is your instructor's.\n"
         return
     assert text == source_of(found.reference)
-    space: dict = {}
-    exec("import math\nimport torch\nimport torch.nn.functional as F\nfrom torch import nn", space)
-    exec(text, space)
-    assert found(space[name]).passed
+    assert found(session(text)[name]).passed
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_starter_is_not_attempted(name):
     found = check.CHECKS[name]
-    space: dict = {}
     header = f"def {name}({', '.join(found.takes)}):\n    "
     for body in ("...", "pass", '"""Say what."""\n    ...', "made = ...\n    return made",
                  "raise NotImplementedError"):  # fmt: skip
-        exec(header + body, space)
-        verdict = found(space[name])
+        verdict = found(session(header + body)[name])
         assert verdict.passed is None and verdict.state == "not attempted", body
     assert found(found.starter or ...).state == "not attempted"
     assert found().state == "not attempted"
