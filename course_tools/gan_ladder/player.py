@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable
 from contextlib import nullcontext
 
 import torch
@@ -35,13 +34,13 @@ class Player:
         rates = (rung.lr_g, rung.lr_d)
         if self.on_gpu:
             rates = tuple(torch.tensor(rate, device=self.device) for rate in rates)
-        self.rates = rates
         self.g_opt = torch.optim.Adam(self.whole.parameters(), lr=rates[0], **adam)
         self.d_opt = self.d and torch.optim.Adam(self.d.parameters(), lr=rates[1], **adam)
-        self.decay = torch.tensor(0.0, device=self.device)
         self.noted = {k: torch.zeros((), device=self.device) for k in
                       ("d_loss", "g_loss", "real_score", "fake_score", "g_grad_norm")}  # fmt: skip
-        self.steps, self.seconds, self.history, self.graphs, self.marks = 0, 0.0, [], {}, []
+        self.penalised = bool(rung.r1 or rung.r2)
+        self.steps, self.seconds, self.progress = 0, 0.0, 0.0  # progress: from 0 to 1, the end
+        self.history, self.graphs, self.marks = [], {}, []
         self.stream = torch.cuda.Stream() if self.on_gpu else None
         # the same for all, and through time
         self.fixed = codes(64, 7, self.g.code_dim).to(self.device)
@@ -110,7 +109,7 @@ class Player:
 
     def g_step(self) -> None:
         self.d.requires_grad_(False)
-        loss = self.against(self.logits(self.made(self.rung.batch[2])), self.real)
+        loss = self.against(self.logits(self.made(self.rung.batch[2])))
         self.g_opt.zero_grad(set_to_none=True)
         loss.backward()
         self.d.requires_grad_(True)
@@ -119,12 +118,12 @@ class Player:
         self.g_opt.step()
         self.note(g_loss=loss, g_grad_norm=norm)
 
-    def against(self, on_fake: torch.Tensor, real: Callable) -> torch.Tensor:
+    def against(self, on_fake: torch.Tensor) -> torch.Tensor:
         """Return the generator's loss."""
         if self.rung.losses is not RELATIVISTIC:
             return self.rung.losses[1](on_fake)
         with torch.no_grad():
-            on_real = self.logits(real(len(on_fake)))
+            on_real = self.logits(self.real(len(on_fake)))
         return self.rung.losses[1](on_fake, on_real)
 
     def coder_step(self, penalise: bool) -> None:
@@ -167,7 +166,8 @@ class Player:
         theirs = [t for t in self.g.state_dict().values() if t.is_floating_point()]
         torch._foreach_lerp_(ours, theirs, 1 - self.keep())
 
-    def keep(self):
+    def keep(self) -> float:
+        """Return the share of the average that a step leaves."""
         n = self.rung.batch[0] * self.rung.d_steps
         half_life = min(self.rung.half_life, 0.05 * self.rung.images)
         return 0.5 ** (n / half_life)
@@ -176,7 +176,7 @@ class Player:
 
     def capture(self) -> None:
         """Capture the step, with and without the penalty, after some steps to warm up."""
-        modes = (False, True) if self.rung.r1 or self.rung.r2 else (False,)
+        modes = (False, True) if self.penalised else (False,)
         with torch.cuda.stream(self.stream):
             for mode in modes * 2:
                 self.step(mode)
@@ -192,7 +192,7 @@ class Player:
 
     def go(self) -> None:
         """Make the next step."""
-        penalise = bool(self.rung.r1 or self.rung.r2) and self.steps % self.rung.every == 0
+        penalise = self.penalised and self.steps % self.rung.every == 0
         if self.rung.decay and self.steps % 50 == 0:
             self.set_rates()
         if self.graphs:
@@ -206,10 +206,9 @@ class Player:
                 self.step(penalise)
         self.steps += 1
 
-    def set_rates(self, done: float | None = None) -> None:
+    def set_rates(self) -> None:
         """Let the learning rates fall over the last part of the training."""
-        done = self.progress if done is None else done
-        factor = min(1.0, max(0.02, (1 - done) / self.rung.decay))
+        factor = min(1.0, max(0.02, (1 - self.progress) / self.rung.decay))
         for opt, rate in ((self.g_opt, self.rung.lr_g), (self.d_opt, self.rung.lr_d)):
             for group in opt.param_groups if opt else []:
                 if isinstance(group["lr"], torch.Tensor):
@@ -217,8 +216,6 @@ class Player:
                         group["lr"].fill_(rate * factor)
                 else:
                     group["lr"] = rate * factor
-
-    progress = 0.0
 
     def ready(self) -> bool:
         """Tell whether the stream has few steps waiting."""
@@ -229,13 +226,14 @@ class Player:
     # ------------------------------------------------------------------------------------ looking
 
     @torch.no_grad()
-    def samples(self, n: int, which: str = "average", seed: int = 1) -> torch.Tensor:
-        """Return n samples (n, 3, 64, 64) uint8."""
+    def samples(self, n: int, which: str = "average") -> torch.Tensor:
+        """Return n samples (n, 3, 64, 64) uint8: 64 of the fixed codes, or n of others."""
         net = self.average if which == "average" else self.g
         was = net.training
         net.eval()
-        z = codes(n, seed, self.g.code_dim).to(self.device)
-        z = self.fixed if n == 64 else z
+        z = self.fixed
+        if n != len(z):
+            z = codes(n, 1, self.g.code_dim).to(self.device)
         with torch.cuda.stream(self.stream) if self.stream else nullcontext():
             parts = [bytes_of(net(part)) for part in z.split(500)]
         if self.stream:

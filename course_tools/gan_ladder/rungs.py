@@ -81,7 +81,7 @@ def ladder(width: int) -> list[Rung]:
                    losses=RELATIVISTIC)  # fmt: skip
     residual = replace(both, name="residual", says="residual networks, no batch norm", every=4,
                        generator=gan.ResidualGenerator, discriminator=gan.ResidualDiscriminator,
-                       r1=0.2, r2=0.2, lr_g=2e-4, lr_d=2e-4)  # fmt: skip
+                       r1=0.2, r2=0.2, lr_d=2e-4)  # fmt: skip
     return [first, spectral, r1, augmented, both, residual]
 
 

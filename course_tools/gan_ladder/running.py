@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -43,6 +44,20 @@ class Terms:
     seed: int = 0
     keep: tuple[str, ...] = ()
     benchmark: bool = False
+
+
+class Coded(NamedTuple):
+    """What a coder makes of faces, (N, 3, 64, 64) uint8, as many as are held out.
+
+    Attributes:
+        repeated: of the held-out faces.
+        fitted: of codes from the normal distribution that fits the codes of the training faces.
+        error: squared, of a repeated face on [0, 1].
+    """
+
+    repeated: torch.Tensor
+    fitted: torch.Tensor
+    error: float
 
 
 def run(rungs: list[Rung], terms: Terms) -> dict:
@@ -88,7 +103,6 @@ def play(players: list[Player], terms: Terms, started: float) -> None:
     """Let all players make their steps, and look at each now and then."""
     begun = time.perf_counter()
     playing = terms.seconds - terms.reserve - (begun - started)
-    looks = {id(p): 0 for p in players}
     while True:
         elapsed = time.perf_counter() - begun
         active = [p for p in players if p.seen < p.rung.images]
@@ -100,9 +114,8 @@ def play(players: list[Player], terms: Terms, started: float) -> None:
             for _ in range(p.rung.share):
                 p.go()
             p.seconds = time.perf_counter() - begun
-            due = LOOKS[looks[id(p)]] if looks[id(p)] < len(LOOKS) else float("inf")
-            if p.seen >= due:
-                looks[id(p)] += 1
+            looked = len(p.history)  # each look is a row of it
+            if looked < len(LOOKS) and p.seen >= LOOKS[looked]:
                 p.look(started)
         if not waiting:
             time.sleep(0.0002)
@@ -114,23 +127,24 @@ def play(players: list[Player], terms: Terms, started: float) -> None:
 def finish(players: list[Player], terms: Terms, started: float, judge: Judge) -> dict:
     """Write sheets, weights and histories of all players, then score them, the first ones first."""
     records = about() | {"floor": judge.floor(), "rungs": {}}
+    coders = {p.rung.name: coded(p) for p in players if p.rung.kind != "gan"}
     for p in players:
-        records["rungs"][p.rung.name] = kept(p, terms, started)
+        records["rungs"][p.rung.name] = kept(p, coders.get(p.rung.name), terms, started)
     folders.write_json(terms.out / "records.json", records)
     say(started, "sheets and weights are written")
     for p in players:
         record = records["rungs"][p.rung.name]
         for which in ("average", "last") if p.rung.name in COMPARED else ("average",):
             record[which] = judge.scores(p.samples(len(judge.held), which))
-        if p.rung.kind != "gan":
-            record["repeated"] = judge.scores(p.repeated)
-            record["fitted"] = judge.scores(p.fitted)
+        if made := coders.get(p.rung.name):
+            record["repeated"] = judge.scores(made.repeated)
+            record["fitted"] = judge.scores(made.fitted)
         folders.write_json(terms.out / "records.json", records)
         say(started, f"{p.rung.name}, {p.seen} images: {record['average']}")
     return records
 
 
-def kept(p: Player, terms: Terms, started: float) -> dict:
+def kept(p: Player, made: Coded | None, terms: Terms, started: float) -> dict:
     """Write a player's sheets and, where asked for, its weights; return its record."""
     name, out = p.rung.name, terms.out
     p.look(started)
@@ -140,9 +154,10 @@ def kept(p: Player, terms: Terms, started: float) -> dict:
     pictures.write_sheet(p.samples(64), out / f"{name}-average.jpg")
     pictures.write_sheet(p.samples(64, "last")[:32], out / f"{name}-last.jpg", quality=80)
     pictures.write_sheet(torch.cat(p.strips), out / f"{name}-strips.jpg", quality=80)
-    if p.rung.kind != "gan":
-        pictures.write_sheet(reconstructions(p), out / f"{name}-recon.jpg")
-        record["reconstruction"] = p.recon_error
+    if made:
+        eight = torch.cat([p.held[:8], made.repeated[:8], made.fitted[:8]])
+        pictures.write_sheet(eight, out / f"{name}-recon.jpg")
+        record["reconstruction"] = made.error
     if name in terms.keep:
         folders.write_tensors(out / f"{name}.safetensors", halved(p))
     return record
@@ -158,26 +173,21 @@ def halved(p: Player) -> dict[str, torch.Tensor]:
 
 
 @torch.no_grad()
-def reconstructions(p: Player) -> torch.Tensor:
-    """Return eight held-out faces above what the coder makes of them, as uint8.
-
-    Keeps what it makes of all of them, and of codes from the normal distribution that fits the
-    codes of the training faces.
-    """
+def coded(p: Player) -> Coded:
+    """Return what a coder makes of the held-out faces, and of codes like those of others."""
     p.whole.eval()
-    coded = [p.whole.encode(pictures.as_signed(x))[0] for x in p.held.split(250)]
-    p.repeated = torch.cat([pictures.bytes_of(p.g(z)) for z in coded])
-    difference = (p.repeated.float() - p.held.float()) / 255
-    p.recon_error = float(difference.square().sum((1, 2, 3)).mean())
+    held = [p.whole.encode(pictures.as_signed(x))[0] for x in p.held.split(250)]
+    repeated = torch.cat([pictures.bytes_of(p.g(z)) for z in held])
+    difference = (repeated.float() - p.held.float()) / 255
     some = [pictures.as_signed(x) for x in p.train[:8000].split(250)]
     z = torch.cat([p.whole.encode(x)[0] for x in some]).cpu()
     spread = z.T.cov() + 1e-4 * torch.eye(z.shape[1])
     torch.manual_seed(0)
     normal = torch.distributions.MultivariateNormal(z.mean(0), spread)
     drawn = normal.sample((len(p.held),)).to(p.device)
-    p.fitted = torch.cat([pictures.bytes_of(p.g(part)) for part in drawn.split(250)])
+    fitted = torch.cat([pictures.bytes_of(p.g(part)) for part in drawn.split(250)])
     p.whole.train()
-    return torch.cat([p.held[:8], p.repeated[:8], p.fitted[:8]])
+    return Coded(repeated, fitted, float(difference.square().sum((1, 2, 3)).mean()))
 
 
 def about() -> dict:
