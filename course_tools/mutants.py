@@ -12,6 +12,7 @@ more, or its tests fail without it.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import multiprocessing
 import os
 import re
@@ -154,7 +155,8 @@ def run_tests(root: Path, tests: tuple[str, ...]) -> tuple[int, str]:
 def end(child: multiprocessing.process.BaseProcess) -> None:
     """End a process, and those that it has started."""
     if hasattr(os, "killpg"):
-        os.killpg(child.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it has just ended, or never began
+            os.killpg(child.pid, signal.SIGKILL)
     child.kill()
     child.join()
 
@@ -252,6 +254,7 @@ def main(arguments: list[str] | None = None) -> int:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutants-drawn-") as drawn:
         os.environ["DRAWN_FOR_TESTS"] = drawn  # see tests/conftest.py: drawn once, not each time
+        os.environ["OMP_NUM_THREADS"] = "1"  # libraries count their threads when they are imported
         if failure := control(mutants):
             print(f"the tests fail without any fault planted:\n{failure}")
             return 1
