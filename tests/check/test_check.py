@@ -10,7 +10,7 @@ import torch
 
 from course_utils import check
 from course_utils.check import session
-from course_utils.check.calling import Answer, is_empty, same_code
+from course_utils.check.calling import Answer, Crash, evaluating, is_empty, same_code
 from course_utils.check.exercise import Check
 from course_utils.check.verdict import VERDICT_TYPE, Verdict
 from course_utils.check.wording import shown
@@ -35,6 +35,19 @@ def test_the_example_of_the_course():
         "Your KL is averaged over the batch and the code: one number per image is wanted, summed "
         "over the code: for mu = [[1, 0]], logvar = [[0, 0]] it gives 0.25, not 0.5."
     )
+
+
+def test_a_trained_network_is_evaluated():
+    """Without dropout and gradients; the random numbers that it draws are nobody's loss."""
+    network, x = torch.nn.Dropout(0.5), torch.ones(100, requires_grad=True)
+    before = torch.get_rng_state()
+    with evaluating(network):
+        made, _ = network(2 * x), torch.rand(3)
+    assert torch.equal(made, 2 * x) and not made.requires_grad
+    assert torch.equal(torch.get_rng_state(), before)
+    wanted = r"stopped in line \d+, .*with ZeroDivisionError"
+    with pytest.raises(Crash, match=wanted), evaluating(network):
+        1 / 0  # noqa: B018
 
 
 def test_a_crash_names_the_learners_own_line():
