@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from commands import course, dataset, publish, refused, tiny_recipe
 
-from course_utils import cli, data, doctor, folders, recipes, runtime, scoring, train
+from course_tools import commands as clone_commands
+from course_utils import data, doctor, folders, recipes, runtime, scoring, train
 from course_utils import runs as runs_package
 from course_utils.train import one_loss
 
@@ -330,7 +331,7 @@ def test_bench_asks_for_its_file_before_it_spends_minutes(tiny, tmp_path, monkey
 
 def test_book_and_test_call_the_tasks_of_the_clone(monkeypatch):
     called = []
-    monkeypatch.setattr(cli, "task", lambda *words: called.append(words) or 3)
+    monkeypatch.setattr(clone_commands, "task", lambda *words: called.append(words) or 3)
     assert course("book").exit_code == 3
     assert course("test", "-k", "losses", "tests").exit_code == 3
     assert called == [("book",), ("test", "-k", "losses", "tests")]
@@ -340,7 +341,7 @@ def test_book_executes_first_and_stops_at_a_failing_cell(monkeypatch):
     from course_tools.chapters import execute
 
     calls = []
-    monkeypatch.setattr(cli, "task", lambda *words: calls.append(words) or 0)
+    monkeypatch.setattr(clone_commands, "task", lambda *words: calls.append(words) or 0)
     monkeypatch.setattr(execute, "execute", lambda *a: calls.append(a))
     ran("book", "01", "--execute", "--record", "--profile", "full")
     assert calls == [(["01"], "full", True), ("book",)]

@@ -44,7 +44,8 @@ MAY_IMPORT = {
     "estimators": COMPUTING | {"recipes"},
     "scoring": COMPUTING | {"recipes", "runs"},
     "doctor": {"runtime", "provenance"},
-    "cli": {"runtime", "claims", "console"},
+    "options": set(),
+    "cli": {"runtime", "claims", "console", "options"},
     "check": {"runtime", "data", "losses", "models", "metrics"},
     "live": {"runtime", "models"},
     "faces": {"runtime", "data"},
@@ -59,7 +60,17 @@ MAY_IMPORT = {
     if part not in {"__init__", "errors"}
 } | {"__init__": set(), "errors": set()}
 WITHOUT_TORCH = (
-    *("errors", "console", "folders", "provenance", "runtime", "claims", "cli", "doctor"),
+    *(
+        "errors",
+        "console",
+        "folders",
+        "provenance",
+        "runtime",
+        "claims",
+        "cli",
+        "doctor",
+        "options",
+    ),
     *("__init__", "__main__"),
 )
 
