@@ -26,13 +26,19 @@ OPENING = """<details class="admonition hide {classes}">
 """
 
 
+def in_words(purposes: list[str]) -> str:
+    """Return "a", "a and b", or "a, b and c"."""
+    *others, last = purposes
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 def label(app, doctree: nodes.document, docname: str) -> None:
     """Write on each folded cell of a page what its code is for."""
     for folded in list(doctree.findall(HideCodeCellNode)):
         source = next(folded.findall(nodes.literal_block), None)
         if source is None or "above-input" not in folded["classes"]:
             continue
-        words = ": ".join(filter(None, ["code", " and ".join(purposes(source.astext()))]))
+        words = f"code: {in_words(purposes(source.astext()))}"
         opening = OPENING.format(classes=" ".join(folded["classes"]), words=escape(words))
         parent, place = folded.parent, folded.parent.index(folded)
         parent[place : place + 1] = [

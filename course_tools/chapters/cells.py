@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import hashlib
 import json
 import re
@@ -114,8 +115,29 @@ def judged_ids(cell: NotebookNode) -> list[str | None]:
 
 
 def purposes(source: str) -> list[str]:
-    """Return what a cell is for, as the page says beside a folded one; nothing where unclear."""
+    """Return what a cell is for, as the page says beside a folded one: at least one word.
+
+    What a cell shows names it; where it shows nothing, what it prepares or computes.
+    """
     cell = NotebookNode(source=source, metadata={})
-    imports = any(isinstance(node, ast.Import | ast.ImportFrom) for node in tree(cell).body)
-    found = {"imports": imports, "drawing": draws(cell), "judging": bool(judged_ids(cell))}
-    return [purpose for purpose, holds in found.items() if holds]
+    body = tree(cell).body
+    called = {ast.unparse(call.func) for call in calls(tree(cell), into_functions=False)}
+    shows = {
+        "imports": any(isinstance(node, ast.Import | ast.ImportFrom) for node in body),
+        "table": called & {"notebook.table", "notebook.shapes"},
+        "source": called & {"notebook.source"},
+        "sound": called & {"notebook.sound"},
+        "sliders": called & {"ipywidgets.interact"},
+        "drawing": draws(cell),
+        "checking": any(name.startswith("check.") for name in called),
+        "judging": judged_ids(cell),
+    }
+    helpers = {name for name in called if name.isidentifier() and not hasattr(builtins, name)}
+    prepares = {
+        "data": called & {"data.mnist", "data.fashion", "data.faces"},
+        "runs": called & {"recipes.run", "recipes.run_seeds", "sweeps.over"},
+        "functions": any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in body),
+        "measuring": helpers or any(name.startswith("metrics.") for name in called),
+    }
+    found = shows if any(shows.values()) else prepares
+    return [purpose for purpose, holds in found.items() if holds] or ["measuring"]

@@ -233,7 +233,10 @@ FOLDED = {  # the source of a cell: what the page says beside it
     "import torch\nprint(1)": "Show code: imports",
     "plotting.curves(x);": "Show code: drawing",
     "plt.plot(x)\nclaims.judge('a.b', x)": "Show code: drawing and judging",
-    "x = 1 < 2 and f(x)": "Show code",
+    "notebook.table(rows)\nplt.plot(x)\nclaims.judge('a.b', x)": (
+        "Show code: table, drawing and judging"
+    ),
+    "x = 1 < 2 and f(x)": "Show code: measuring",
 }
 
 
