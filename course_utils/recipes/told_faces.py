@@ -14,9 +14,9 @@ from course_utils.recipes.recipe import Recipe, Settings
 
 HAIR, FACES = few(300, hairstyles), few(300, smiles_and_glasses)
 GAUSSIAN = {"likelihood": "gaussian"}
-VAE_FULL = Settings(epochs=9, batch_size=64, lr=8e-4, schedule="onecycle", precision="auto",
+VAE_FULL = Settings(epochs=60, batch_size=64, lr=8e-4, schedule="onecycle", precision="auto",
                     channels_last=True)  # fmt: skip
-HAIR_FULL = replace(VAE_FULL, epochs=4)
+HAIR_FULL = replace(VAE_FULL, epochs=40)
 QUICK = replace(VAE_FULL, epochs=1, precision="float32")
 READER_FULL = replace(VAE_FULL, epochs=5, lr=4e-3, optimizer="adamw", weight_decay=0.05)
 READ = {"shift": 3, "weights": (1.4, 4.2)}  # so many times as often, the answer is no
