@@ -1,11 +1,12 @@
-"""Keep the run `gan_faces` in the package: its averaged generator, scores, history and pictures.
+"""Keep a run of `gan_faces` or `gan_faces_on` in the package: scores, history, pictures, weights.
 
-    python -m course_tools.keep_faces RUN [--strips FILE] [--seconds N]
+    python -m course_tools.keep_faces RUN [--strips FILE] [--seconds N] [--scores-only]
 
 It is scored as `gan_ladder` scored the rungs that a graphics card trained: as many samples as there
-are held-out faces, of the same codes, on the same two referees. What is written: the generator
-with 16 bits to a weight (`face_generator.safetensors`), a rung "faces" in `face_ladder.json` and
-`face_ladder.safetensors`. The hashes for `course_utils/recipes/face_gan.py` are printed.
+are held-out faces, of the same codes, on the same two referees. What is written: the averaged
+generator with 16 bits to a weight (`face_generator.safetensors`; it stays as it is with
+--scores-only), a rung "faces" or "faces_on" in `face_ladder.json` and `face_ladder.safetensors`.
+The hashes for `course_utils/recipes/face_gan.py` are printed.
 RUN is the folder of a run of the recipe, finished or not; FILE holds what eight fixed codes became
 after some epochs, as `epoch/N` (8, 3, 64, 64) uint8 in a safetensors file.
 """
@@ -28,10 +29,13 @@ from course_utils.models.gan import Generator
 from course_utils.recipes.referee import ASSETS
 from course_utils.runs import folder as run_folder
 
-NAME = "faces"
 MADE_BY = "course_tools/keep_faces.py"
-SHAPE = {"width": 32, "refined": True}  # of the recipe's generator
-SAYS = "R1, flips and shifts, rates that fall"
+SHAPE = {"width": 32, "refined": True}  # of the recipes' generator
+SAYS = {
+    "faces": "R1, flips and shifts, rates that fall",
+    "faces_on": "on from there, with shifts of two pixels and half the penalty",
+}
+BEFORE = {"faces_on": "faces"}  # the rung from which one went on
 
 
 @torch.no_grad()
@@ -72,19 +76,24 @@ def rounded(generator: torch.nn.Module) -> torch.nn.Module:
     return made.eval()
 
 
-def trained(folder: Path) -> tuple[dict[str, torch.Tensor], dict, list[dict]]:
-    """Return the average and the last weights of a run as states, and its history.
+def trained(folder: Path) -> tuple[str, dict[str, torch.Tensor], dict, list[dict]]:
+    """Return a run's rung, its average's and its last weights as states, and its history.
 
-    Raises CourseError where the folder holds no run of the recipe.
+    Raises CourseError where the folder holds no run of the recipes.
     """
     if run_folder.finished(folder):
         run = run_folder.load(folder)
-        return run.model.average.state_dict(), run.model.generator.state_dict(), run.history
-    tensors, info = checkpoint.load(folder / run_folder.CHECKPOINT)
-    if info["run"]["recipe"] != "gan_faces":
-        raise CourseError(f"{folder} holds a run of {info['run']['recipe']}, not of gan_faces")
-    parts = [checkpoint.strip(f"{which}/", tensors) for which in ("average", "generator")]
-    return *parts, info["history"]
+        recipe, history = run.recipe.name, run.history
+        parts = [run.model.average.state_dict(), run.model.generator.state_dict()]
+    else:
+        tensors, info = checkpoint.load(folder / run_folder.CHECKPOINT)
+        recipe, history = info["run"]["recipe"], info["history"]
+        parts = [checkpoint.strip(f"{which}/", tensors) for which in ("average", "generator")]
+    name = recipe.removeprefix("gan_")
+    if name not in SAYS:
+        known = " or ".join(f"gan_{rung}" for rung in SAYS)
+        raise CourseError(f"{folder} holds a run of {recipe}, not of {known}")
+    return name, *parts, history
 
 
 def network(state: dict[str, torch.Tensor]) -> torch.nn.Module:
@@ -94,48 +103,76 @@ def network(state: dict[str, torch.Tensor]) -> torch.nn.Module:
     return made.eval()
 
 
-def record(judge: Judge, average, last, rows: list[dict], seconds: float) -> dict:
-    """Return what the ladder keeps of a rung."""
+def begun(name: str) -> dict:
+    """Return images, seconds and steps of the rung from which this one went on; 0 for none."""
+    if name not in BEFORE:
+        return {"images": 0, "seconds": 0, "steps": 0}
+    return json.loads(folders.read_text(ASSETS / "face_ladder.json"))["rungs"][BEFORE[name]]
+
+
+def record(judge: Judge, name: str, average, last, rows: list[dict], seconds: float) -> dict:
+    """Return what the ladder keeps of a rung, the one before included where it went on from one."""
     n, n_train = len(judge.held), len(judge.train)
+    before = begun(name)
+    own = history(rows, n_train)
+    for row in own:
+        row["images"] += before["images"]
     return {
         "seed": 0, "device": provenance.device_label(runtime.device()),
-        "versions": provenance.versions(), "says": SAYS,
-        "images": rows[-1]["epoch"] * n_train, "seconds": seconds,
-        "steps": rows[-1]["epoch"] * -(-n_train // 64), "graph": False,
-        "history": history(rows, n_train),
+        "versions": provenance.versions(), "says": SAYS[name],
+        "images": own[-1]["images"], "seconds": seconds + before["seconds"],
+        "steps": rows[-1]["epoch"] * -(-n_train // 64) + before["steps"], "graph": False,
+        "history": own,
         "parameters": sum(p.numel() for p in average.parameters()),
         "average": judge.scores(drawn(average, codes(n, seed=1))),
         "last": judge.scores(drawn(last, codes(n, seed=1))),
     }  # fmt: skip
 
 
-def write(found: dict, average, strips: dict[str, torch.Tensor]) -> None:
-    """Write the three files of the package, and print their hashes."""
-    made = {k: found[k] for k in ("device", "versions")} | {"made_by": MADE_BY}
-    about = {"data": "lfw", "model": "Generator", "model_args": SHAPE, "rung": NAME}
-    about |= {"images": found["images"], "seconds": found["seconds"], "scores": found["average"]}
-    checkpoint.save(ASSETS / "face_generator.safetensors", halved(average), about | made)
+def write(name: str, found: dict, average, strips: dict, scores_only: bool = False) -> None:
+    """Write the files of the package, and print their hashes.
 
-    ladder = ASSETS / "face_ladder.json"
+    Args:
+        name: of the rung.
+        found: its record.
+        average: its generator.
+        strips: what fixed codes became, pictures (8, 3, 64, 64) uint8 each.
+        scores_only: leave the generator that is kept as it is.
+    """
+    ladder, sheets = ASSETS / "face_ladder.json", ASSETS / "face_ladder.safetensors"
+    written = [ladder, sheets]
+    if not scores_only:
+        made = {k: found[k] for k in ("device", "versions")} | {"made_by": MADE_BY}
+        about = {"data": "lfw", "model": "Generator", "model_args": SHAPE, "rung": name}
+        about |= {
+            "images": found["images"],
+            "seconds": found["seconds"],
+            "scores": found["average"],
+        }
+        written.append(ASSETS / "face_generator.safetensors")
+        checkpoint.save(written[-1], halved(average), about | made)
+
     kept = json.loads(folders.read_text(ladder))
-    kept["rungs"][NAME] = found
+    kept["rungs"][name] = found
     folders.write_atomically(ladder, json.dumps(kept, indent=1) + "\n")
 
-    sheets = ASSETS / "face_ladder.safetensors"
     tensors, info = checkpoint.load(sheets)
-    tensors[f"{NAME}/samples"] = jpeg(drawn(average, codes(64, seed=7)[:16]))
+    tensors[f"{name}/samples"] = jpeg(drawn(average, codes(64, seed=7)[:16]))
     if strips:
-        tensors[f"{NAME}/time"] = jpeg(torch.cat(list(strips.values())))
+        tensors[f"{name}/time"] = jpeg(torch.cat(list(strips.values())))
     own = {k: v for k, v in info.items() if k not in ("format", "seal")}
     checkpoint.save(sheets, tensors, own)
-    for path in (ladder, sheets, ASSETS / "face_generator.safetensors"):
+    for path in written:
         print(f'"{path.name}": "{hashlib.sha256(path.read_bytes()).hexdigest()}",')
 
 
-def looked_at(path: Path | None, rows: list[dict], n_train: int) -> dict[str, torch.Tensor]:
+def looked_at(
+    path: Path | None, rows: list[dict], n_train: int, before: int = 0
+) -> dict[str, torch.Tensor]:
     """Return the strips of a file in the order of their epochs, and mark their rows.
 
-    The rows of the history whose epoch has a strip get "strip": True.
+    The rows of the history whose epoch has a strip get "strip": True. `before` is how many images
+    had been seen when the epochs began.
     """
     if path is None:
         return {}
@@ -144,7 +181,7 @@ def looked_at(path: Path | None, rows: list[dict], n_train: int) -> dict[str, to
     found = sorted(load_file(path).items(), key=lambda item: int(item[0].partition("/")[2]))
     epochs = {int(name.partition("/")[2]) for name, _ in found}
     for row in rows:
-        if row["images"] // n_train in epochs:
+        if (row["images"] - before) // n_train in epochs:
             row["strip"] = True
     return dict(found)
 
@@ -155,17 +192,19 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--strips", type=Path)
     parser.add_argument("--seconds", type=float, default=0, help="that the training took")
+    parser.add_argument("--scores-only", action="store_true", help="keep the generator there is")
     args = parser.parse_args(words)
     people = faces("real", "full")
     held = torch.cat([people.val.x, people.test.x])
     judge = Judge(held, people.train.x)
     print("training faces against held-out people:", judge.floor())
-    average, last, rows = trained(args.run)
+    name, average, last, rows = trained(args.run)
     average, last = rounded(network(average)), network(last)
-    found = record(judge, average, last, rows, args.seconds)
-    strips = looked_at(args.strips, found["history"], len(people.train.x))
+    found = record(judge, name, average, last, rows, args.seconds)
+    before = begun(name)["images"]
+    strips = looked_at(args.strips, found["history"], len(people.train.x), before)
     print(found["average"], found["last"], found["history"][-1])
-    write(found, average, strips)
+    write(name, found, average, strips, args.scores_only)
 
 
 if __name__ == "__main__":

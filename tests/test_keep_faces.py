@@ -79,7 +79,7 @@ def test_the_rows_that_have_a_strip_are_marked(tmp_path):
 def test_another_recipes_run_is_refused(tmp_path):
     info = {"run": {"recipe": "gan_r1"}, "history": [ROW]}
     checkpoint.save(tmp_path / "checkpoint.safetensors", {"average/x": torch.zeros(1)}, info)
-    with pytest.raises(CourseError, match="a run of gan_r1, not of gan_faces"):
+    with pytest.raises(CourseError, match="a run of gan_r1, not of gan_faces or gan_faces_on"):
         keep.trained(tmp_path)
 
 
@@ -90,7 +90,7 @@ def test_the_files_are_written_whole(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(keep, "ASSETS", tmp_path)
     found = {"device": "cpu", "versions": {}, "images": 300, "seconds": 1.0, "average": {"FD": 1}}
     strips = {"epoch/1": torch.zeros(8, 3, 64, 64, dtype=torch.uint8)}
-    keep.write(found, small(), strips)
+    keep.write("faces", found, small(), strips)
     rungs = json.loads((tmp_path / "face_ladder.json").read_text())["rungs"]
     assert rungs["faces"] == found and "final" in rungs
     tensors, _ = checkpoint.load(tmp_path / "face_ladder.safetensors")
@@ -100,3 +100,41 @@ def test_the_files_are_written_whole(tmp_path, monkeypatch, capsys):
     sheet = Image.open(io.BytesIO(tensors["faces/samples"].numpy().tobytes()))
     assert sheet.size == (512, 128)
     assert capsys.readouterr().out.count("safetensors") == 2
+
+
+def test_a_rung_that_went_on_counts_what_was_before(tmp_path, monkeypatch, capsys):
+    """Images, seconds and steps are those of both; with scores_only the kept weights stay."""
+    for name in ("face_ladder.json", "face_ladder.safetensors", "face_generator.safetensors"):
+        (tmp_path / name).write_bytes((keep.ASSETS / name).read_bytes())
+    monkeypatch.setattr(keep, "ASSETS", tmp_path)
+    before = json.loads((tmp_path / "face_ladder.json").read_text())["rungs"]["faces"]
+
+    class Judged:
+        held, train = torch.zeros(4), torch.zeros(100)
+
+        def scores(self, x):
+            return {"samples": len(x)}
+
+    generator = small()
+    found = keep.record(Judged(), "faces_on", generator, generator, [ROW], 10.0)
+    assert found["images"] == before["images"] + 300 == found["history"][-1]["images"]
+    assert found["seconds"] == before["seconds"] + 10 and found["steps"] == before["steps"] + 6
+    assert found["average"] == {"samples": 4}
+
+    path = tmp_path / "face_generator.safetensors"
+    kept = path.read_bytes()
+    keep.write("faces_on", found, generator, {}, scores_only=True)
+    assert path.read_bytes() == kept and "face_generator" not in capsys.readouterr().out
+    rungs = json.loads((tmp_path / "face_ladder.json").read_text())["rungs"]
+    assert rungs["faces"] == before and rungs["faces_on"] == found
+    keep.write("faces_on", found, generator, {})
+    assert checkpoint.load(path)[1]["rung"] == "faces_on" and path.read_bytes() != kept
+
+
+def test_strips_of_a_rung_that_went_on_find_their_rows(tmp_path):
+    from safetensors.torch import save_file
+
+    save_file({"epoch/2": torch.zeros(8, 3, 64, 64, dtype=torch.uint8)}, tmp_path / "strips")
+    rows = [{"images": 1000 + 100 * epoch} for epoch in (1, 2)]
+    keep.looked_at(tmp_path / "strips", rows, 100, before=1000)
+    assert [row.get("strip", False) for row in rows] == [False, True]

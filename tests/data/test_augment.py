@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from course_utils.data import augment
 
@@ -40,6 +41,23 @@ def test_a_shift_moves_by_whole_pixels_and_bares_grey(x):
         assert len(at) == 1
         places |= set(at)
     assert len(places) > 15
+
+
+def test_a_nudge_is_a_flip_and_a_shift_by_so_many_pixels(x):
+    nudge = augment.nudged(1)
+    moved = nudge(x + 3, torch.Generator().manual_seed(0))
+    assert nudge(x + 3, torch.Generator().manual_seed(0)).equal(moved)
+    places = []
+    for image, one in zip(moved, x + 3, strict=True):
+        at = [(m, i, j) for m, page in enumerate((one, one.flip(2))) for i in range(3)
+              for j in range(3)
+              if image.equal(F.pad(page, (1,) * 4)[:, i : i + 16, j : j + 16])]  # fmt: skip
+        assert len(at) == 1
+        places += at
+    assert len(set(places)) > 12  # of 18
+    x.requires_grad_()
+    (slope,) = torch.autograd.grad(nudge(x).sum(), x)
+    assert set(slope.unique().tolist()) == {0.0, 1.0}  # each pixel is shown once or not at all
 
 
 def test_colour_changes_each_image_as_a_whole(x):
