@@ -8,9 +8,11 @@ import torch
 
 from course_utils import losses, runtime, train
 from course_utils.data import Batches
+from course_utils.data.augment import nudged
 from course_utils.models import gan, plane_gan
 
-GAME = "06_gan_game"
+GAME, FACES = "06_gan_game", "06_gan_faces"
+REMEDIES = {"d_step": 12, "follow": 7}  # lines at most
 WANTED = ("perceptron", "PointGenerator", "PointDiscriminator", "as_dcgan", "Generator",
           "Discriminator", "d_loss", "g_loss", "step")  # fmt: skip
 LINES = {"step": 13, "d_loss": 10, "g_loss": 10}  # at most; networks 25
@@ -85,6 +87,55 @@ def test_the_step_is_that_of_fit_gan(written, kind):
         trained.append([*g.state_dict().items(), *d.state_dict().items()])
     for (name, ours), (_, theirs) in zip(*trained, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6, msg=name)
+
+
+@pytest.fixture(scope="module")
+def remedies():
+    """Return what the second notebook writes out: the step with R1, and the moving average."""
+    for name, most in REMEDIES.items():
+        assert by_hand.length(by_hand.definitions(FACES)[name]) <= most
+    return by_hand.written(FACES, *REMEDIES)
+
+
+def test_the_penalised_step_is_that_of_fit_gan(remedies):
+    """The same weights after three steps on the same pictures, seen through the same shifts."""
+    torch.manual_seed(5)
+    images = torch.rand(3, 2, 6, 3, 64, 64) * 2 - 1  # steps, (real, fake)
+    trained = []
+    for ours in (True, False):
+        torch.manual_seed(0)
+        d = gan.Discriminator(4, "none")
+        adam = torch.optim.Adam(d.parameters(), 1e-3, betas=(0.0, 0.99))
+        see = nudged(2)
+        torch.manual_seed(1)
+        for real, fake in images.clone():
+            if ours:
+                remedies["d_step"](d, adam, real, fake, see, 3.0)
+                continue
+            loss = losses.logistic_d(says := d(see(real.requires_grad_())), d(see(fake)))
+            loss = loss + 3.0 / 2 * losses.adversarial.squared_slope(says, real)
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+        trained.append(d.state_dict())
+    for name, weights in trained[0].items():
+        torch.testing.assert_close(weights, trained[1][name], rtol=1e-5, atol=1e-7)
+
+
+def test_the_average_follows_as_in_the_package(remedies):
+    torch.manual_seed(0)
+    generator = gan.Generator(code_dim=8, width=4)
+    ours, theirs = (train.gan.average_of(generator) for _ in range(2))
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.add_(torch.randn_like(parameter))
+    generator.train()(torch.randn(8, 8))  # moves the running statistics too
+    remedies["follow"](ours, generator, 0.9)
+    train.gan.follow(theirs, generator, 0.9)
+    for name, weights in theirs.state_dict().items():
+        if weights.is_floating_point():
+            torch.testing.assert_close(ours.state_dict()[name], weights, msg=name)
+    assert not ours.state_dict()["layers.0.weight"].equal(generator.layers[0].weight)
 
 
 def gan_average(generator):
