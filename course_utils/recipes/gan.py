@@ -91,7 +91,7 @@ FACES_FULL = Settings(epochs=100, batch_size=64, lr=2e-4, optimizer_args={"betas
 DCGAN_FULL = replace(FACES_FULL, optimizer_args={"betas": (0.5, 0.999)})
 R1 = {"game": "non-saturating", "signed": True, "d_lr": 2.0, "r1": 0.1}
 GENTLE = R1 | {"augment": ("flip", "shift"), "decay": 0.35}
-LIGHT = R1 | {"start": "gan_faces", "nudge": 2, "r1": 0.05, "decay": 0.6}
+LIGHT = R1 | {"start": "gan_faces", "nudge": 2, "r1": 0.05, "decay": 0.45}
 AUGMENTED = R1 | {"augment": tuple(CHANGES)}
 BOTH = AUGMENTED | {"game": "relativistic", "r2": 0.1}
 
@@ -118,7 +118,7 @@ RECIPES = [
            fit=fit_pair, score=score_pair),
     Recipe("gan_faces_on", "on from gan_faces, with shifts of two pixels and half the penalty",
            FaceGAN, {"width": 32, "d_norm": "none", "d_width": 48, "refined": True}, None,
-           replace(FACES_FULL, epochs=18), replace(FACES_FULL, epochs=1), LIGHT, faces,
+           replace(FACES_FULL, epochs=14), replace(FACES_FULL, epochs=1), LIGHT, faces,
            fit=fit_on, score=score_pair),
     _faces("gan_relativistic", "the same with a relativistic loss, R1 and R2", "none", BOTH),
 ]  # fmt: skip

@@ -43,7 +43,7 @@ def test_it_begins_with_the_weights_of_the_other_run(told):
 
 def test_it_hands_on_its_penalty_its_decay_and_a_nudge(told):
     options = told["options"]
-    assert (options["r1"], options["decay"], options["epochs"]) == (0.05, 0.6, 18)
+    assert (options["r1"], options["decay"], options["epochs"]) == (0.05, 0.45, 14)
     assert not {"start", "nudge", "game", "d_lr"} & set(options)
     assert options["d_optimizer"].param_groups[0]["lr"] == 2 * 2e-4
     x = torch.ones(64, 3, 64, 64)
