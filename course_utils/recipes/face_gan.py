@@ -1,12 +1,13 @@
 """What was trained for chapter 06 and is part of the package.
 
-    generator = load_face_generator()          # the averaged generator of the rung "faces"
+    generator = load_face_generator()          # the averaged generator of the rung "faces_on"
     records = ladder_records()                 # scores and histories of all rungs
     samples = ladder_samples("dcgan")          # pictures that a rung made
 
 A ladder of GANs on 10,794 photographs takes minutes of a large graphics card and days of a
 processor. `course_tools/gan_ladder` trained it; what it measured is kept as it came. The rung
-"faces" is the recipe `gan_faces`, trained on a processor; `course_tools/keep_faces.py` put it here.
+"faces" is the recipe `gan_faces`, trained on a processor, "faces_on" is `gan_faces_on`, which went on
+from it; `course_tools/keep_faces.py` put them here.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from course_utils.models.gan import Generator
 from course_utils.recipes.referee import ASSETS
 
 SHA256 = {  # of the files that are kept
-    "face_ladder.json": "07cf0d6e289cbcc7fcffed5141cd9962add2712c73b8a6527f407dac772271b3",
-    "face_ladder.safetensors": "b2ebeaf73e133746a323bc123f024cfe49ab029938eb6ab8164901768b40893b",
-    "face_generator.safetensors": "b8c87a610bf3b5ba28a46003ce635406e2ea10b7d97b3d87e662976d6f117ae4",  # noqa: E501
+    "face_ladder.json": "63f94d5b3bd922f63f19b58fa7b4d54576b8ce7077ed2ef8df9a40374d501cc1",
+    "face_ladder.safetensors": "0aafd63c6281daa900c55054b616e987693f1c6ccccc590599672addb0e2979d",
+    "face_generator.safetensors": "f71fb1adbc065d5944e2a60be6997dcfca15adecbdecd445aa553ee1e29694b2",  # noqa: E501
 }
 
 
