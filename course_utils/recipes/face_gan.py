@@ -6,8 +6,8 @@
 
 A ladder of GANs on 10,794 photographs takes minutes of a large graphics card and days of a
 processor. `course_tools/gan_ladder` trained it; what it measured is kept as it came. The rung
-"faces" is the recipe `gan_faces`, trained on a processor, "faces_on" is `gan_faces_on`, which went on
-from it; `course_tools/keep_faces.py` put them here.
+"faces" is the recipe `gan_faces`, trained on a processor, and "faces_on" is `gan_faces_on`, which
+went on from it; `course_tools/keep_faces.py` put them here.
 """
 
 from __future__ import annotations
