@@ -47,16 +47,17 @@ from course_utils.losses.noise import (
 )
 from course_utils.losses.objective import Objective
 from course_utils.losses.pixels import bernoulli_nll, gaussian_nll, nll_of_each, squared_error
+from course_utils.losses.silent import label_discrepancy, silent_negative_elbo
 
 __all__ = [
     "ESTIMATORS", "LIKELIHOODS", "Objective", "bernoulli_nll", "check_input", "classification",
     "conditional_negative_elbo", "conditional_reconstruction", "contrastive_divergence",
     "corrupted", "cross_entropy_reconstruction", "denoising", "distortion", "elbo_terms",
     "factor_reading", "gaussian_nll", "gradients_of_mu", "hinge_d", "hinge_g", "iwae_loss",
-    "kl_per_unit", "kl_standard_normal", "logistic_d", "masked_reconstruction", "negative_elbo",
-    "nll_of_each", "non_saturating_g", "one_against_rest", "prior_negative_elbo", "reconstruction",
-    "reconstruction_pm1",
-    "relativistic_d", "relativistic_g", "saturating_g", "shifted", "smoothed_classification",
-    "sparse_denoising", "sparse_reconstruction", "squared_error", "squared_slope", "wanted_by",
-    "wants",
+    "kl_per_unit", "kl_standard_normal", "label_discrepancy", "logistic_d",
+    "masked_reconstruction", "negative_elbo", "nll_of_each", "non_saturating_g",
+    "one_against_rest", "prior_negative_elbo", "reconstruction", "reconstruction_pm1",
+    "relativistic_d", "relativistic_g", "saturating_g", "shifted", "silent_negative_elbo",
+    "smoothed_classification", "sparse_denoising", "sparse_reconstruction", "squared_error",
+    "squared_slope", "wanted_by", "wants",
 ]  # fmt: skip

@@ -19,6 +19,7 @@ VAE_FULL = Settings(epochs=60, batch_size=64, lr=8e-4, schedule="onecycle", prec
 HAIR_FULL = replace(VAE_FULL, epochs=40)
 QUICK = replace(VAE_FULL, epochs=1, precision="float32")
 READER_FULL = replace(VAE_FULL, epochs=5, lr=4e-3, optimizer="adamw", weight_decay=0.05)
+SILENT = {"weight": 1000.0, "variance": 0.03}
 READ = {"shift": 3, "weights": (1.4, 4.2)}  # so many times as often, the answer is no
 
 
@@ -33,12 +34,18 @@ RECIPES = [
          code_dim=32, width=16),
     _vae("cface_hair_narrow", "the same with a code of 8 numbers", HAIR_FULL, HAIR, code_dim=8,
          width=16),
-    _vae("cface_hair_long", "the narrow one, trained three times as long at a higher rate",
+    _vae("cface_hair_long", "the narrow one, twelve passes at a higher rate",
          replace(HAIR_FULL, epochs=12, lr=2e-3), HAIR, code_dim=8, width=16),
     _vae("cface_hair_untold", "the same, nobody is told anything", HAIR_FULL, HAIR, code_dim=32,
          width=16, n_classes=0),
     _vae("cface_vae", "LFW; all layers are told whether somebody smiles or wears glasses", VAE_FULL,
          FACES, width=24),
+    Recipe("cface_hair_silent", "drawn faces; told the hair, and the code may not give it away",
+           ConditionalFaceVAE, {"code_dim": 32, "width": 16}, losses.silent_negative_elbo,
+           replace(HAIR_FULL, epochs=20, lr=1e-3), QUICK, SILENT, HAIR),
+    Recipe("cface_silent", "LFW; told smile and glasses, and the code may not give them away",
+           ConditionalFaceVAE, {"code_dim": 48, "width": 16}, losses.silent_negative_elbo,
+           replace(VAE_FULL, epochs=30, lr=1e-3), QUICK, SILENT | {"variance": 0.02}, FACES),
     Recipe("cface_reader", "reads on faces of LFW whether somebody smiles or wears glasses",
            FactorNet, {"n_outputs": 2}, yes_or_no, READER_FULL,
            replace(READER_FULL, epochs=1, precision="float32"), READ, FACES),
