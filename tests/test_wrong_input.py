@@ -170,6 +170,10 @@ LOSSES = {
     "negative_elbo": trained_with(losses.negative_elbo, VAE_4),
     "conditional_negative_elbo": trained_with(losses.conditional_negative_elbo, TOLD),
     "prior_negative_elbo": trained_with(losses.prior_negative_elbo, MIXTURE_4),
+    "silent_negative_elbo": trained_with(
+        lambda *batch: losses.silent_negative_elbo(*batch, weight=10.0, variance=0.1), TOLD),
+    "label_discrepancy": row(lambda z: losses.label_discrepancy(z, Y % 4, 4), CODES, {"float32"},
+                             ANY_RANGE | NOT_LOOKED_AT),
     "iwae_loss": trained_with(losses.iwae_loss, VAE_4),
     "classification": trained_with(losses.classification, MLP_4),
     "smoothed_classification": trained_with(losses.smoothed_classification, MLP_4),

@@ -9,7 +9,7 @@ from course_utils import losses
 from course_utils.models.face_cvae import ConditionalFaceVAE
 
 PAGE = "conditional_faces"
-LINES = {"Told": 12, "FaceVAE": 25, "loss_of": 10}  # at most
+LINES = {"Told": 12, "FaceVAE": 25, "loss_of": 10, "discrepancy": 10}  # at most
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +55,8 @@ def test_the_loss_is_that_of_the_package(written, both):
     torch.manual_seed(1)
     theirs = losses.conditional_negative_elbo(both[1], x, y, likelihood="gaussian")["loss"]
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-2)
+
+
+def test_the_discrepancy_is_that_of_the_package(written):
+    z, y = torch.randn(20, 6), torch.arange(4).repeat(5)
+    torch.testing.assert_close(written["discrepancy"](z, y), losses.label_discrepancy(z, y, 4))

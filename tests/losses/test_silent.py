@@ -64,7 +64,7 @@ def test_wrong_codes_and_labels_are_refused():
         losses.label_discrepancy(torch.randn(10), Y, 4)
     with pytest.raises(CourseError, match="labels run from 0 to 3; this model knows 0 to 2"):
         losses.label_discrepancy(torch.randn(10, 2), Y, 3)
-    with pytest.raises(CourseError, match="labels are torch.int64"):
+    with pytest.raises(CourseError, match=r"labels are torch\.int64"):
         losses.label_discrepancy(torch.randn(9, 2), Y, 4)
 
 
@@ -76,6 +76,7 @@ def batch():
 
 
 def loss_of(batch, loss, **options):
+    """Return the terms of a loss with the same noise in each call."""
     torch.manual_seed(1)
     return loss(*batch, likelihood="gaussian", variance=0.03, **options)
 
@@ -92,7 +93,15 @@ def test_the_weight_counts_the_discrepancy(batch):
     assert not silent["mmd"].requires_grad
 
 
-def test_the_same_in_bf16(batch):
+def test_the_price_is_felt_by_the_encoder(batch):
+    grads = []
+    for weight in (0.0, 1000.0):
+        loss = loss_of(batch, losses.silent_negative_elbo, weight=weight)["loss"]
+        grads.append(torch.autograd.grad(loss, batch[0].encoder.last.weight)[0])
+    assert not torch.allclose(*grads)
+
+
+def test_the_same_in_bf16():
     torch.manual_seed(0)
     z = torch.randn(len(Y), 3)
     with torch.autocast("cpu", dtype=torch.bfloat16):
