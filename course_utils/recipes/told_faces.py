@@ -34,8 +34,6 @@ RECIPES = [
          code_dim=32, width=16),
     _vae("cface_hair_narrow", "the same with a code of 8 numbers", HAIR_FULL, HAIR, code_dim=8,
          width=16),
-    _vae("cface_hair_long", "the narrow one, twelve passes at a higher rate",
-         replace(HAIR_FULL, epochs=12, lr=2e-3), HAIR, code_dim=8, width=16),
     _vae("cface_hair_untold", "the same, nobody is told anything", HAIR_FULL, HAIR, code_dim=32,
          width=16, n_classes=0),
     _vae("cface_vae", "LFW; all layers are told whether somebody smiles or wears glasses", VAE_FULL,
