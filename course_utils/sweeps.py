@@ -93,6 +93,22 @@ def mean(found: Iterable[Numbers], key: str = "test_accuracy") -> float:
     return sum(values) / len(values)
 
 
+def shown(found: Iterable[Numbers], key: str = "test_accuracy") -> str:
+    """Return an accuracy as a table shows it: "97.95% ± 0.12%", mean and standard deviation.
+
+    Args:
+        found: the runs; of a single one there is no deviation: "97.95%".
+        key: the metric, between 0 and 1.
+
+    Raises CourseError where there are none.
+    """
+    found = list(found)
+    average = f"{mean(found, key):.2%}"
+    if len(found) == 1:
+        return average
+    return f"{average} ± {statistics.stdev(one.metrics[key] for one in found):.2%}"
+
+
 def of_run(run: runs.Run) -> Numbers:
     """Return the numbers of a run."""
     return Numbers(run.path, run.recipe, run.seed, run.profile, run.metrics, run.history, run.info)

@@ -73,16 +73,26 @@ def test_over_and_rows(tiny, runs):
     assert "difference in points" not in sweeps.rows(found)[0]
 
 
-def test_rows_tell_mean_and_deviation(tiny):
-    def of(*accuracies):
-        return [
-            sweeps.Numbers(Path("run"), tiny, i, "full", {"test_accuracy": a}, [], {})
-            for i, a in enumerate(accuracies)
-        ]
+def of(recipe, *accuracies):
+    """Return numbers of runs that read so many images."""
+    return [
+        sweeps.Numbers(Path("run"), recipe, i, "full", {"test_accuracy": a}, [], {})
+        for i, a in enumerate(accuracies)
+    ]
 
-    rows = sweeps.rows({"a": of(0.9, 0.92, 0.94), "b": of(0.95)}, against="a")
+
+def test_rows_tell_mean_and_deviation(tiny):
+    rows = sweeps.rows({"a": of(tiny, 0.9, 0.92, 0.94), "b": of(tiny, 0.95)}, against="a")
     assert rows[0]["test accuracy"] == "92.00%" and rows[0]["deviation"] == "2.00%"
     assert rows[1]["difference in points"] == "+3.00"
+
+
+def test_shown_are_mean_and_deviation(tiny):
+    """The deviation of 90, 92 and 94 about their mean, two degrees of freedom: 2."""
+    assert sweeps.shown(of(tiny, 0.9, 0.92, 0.94)) == "92.00% ± 2.00%"
+    assert sweeps.shown(iter(of(tiny, 0.95))) == "95.00%"
+    with pytest.raises(CourseError, match="no runs"):
+        sweeps.shown([])
 
 
 @pytest.mark.parametrize("damage", ["", "{", '{"info": {}}', "[]", '{"info": 1, "history": 2}'])
