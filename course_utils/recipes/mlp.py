@@ -69,12 +69,23 @@ def fit_and_settle(recipe, settings, model, loaders: dict, **loop) -> list[dict]
 
 @torch.no_grad()
 def settle(model: nn.Module, batches) -> None:
-    """Take the averages of batch norm anew, over one pass with noise and dropout switched off.
+    """Take the averages of batch norm anew, without noise and dropout.
 
-    Those of the training are averages over noisy images; clean ones vary less, so that a network
-    which is tested with them scales its units wrongly. The model is left in eval mode.
+    Those of the training are averages over noisy images; clean ones vary
+    less, so that a network which is tested with them scales its units
+    wrongly. The model is left in eval mode.
+
+    Args:
+        model: any module; its `BatchNorm1d` layers are settled.
+        batches: pairs (x, y) of images x (B, 1, 28, 28) in [0, 1], and
+            anything for y. An average over batches weighs each alike, a short
+            last one too.
     """
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm1d)]
+    norms = [
+        module
+        for module in model.modules()  # those that keep averages:
+        if isinstance(module, nn.BatchNorm1d)
+    ]
     model.eval()
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
@@ -111,7 +122,15 @@ PLAIN = Settings(epochs=20, batch_size=256, lr=1e-2, optimizer="adamw", weight_d
 CONV = Settings(epochs=6, batch_size=128, lr=4e-3, optimizer="adamw", weight_decay=0.01,
                 schedule="onecycle")  # fmt: skip
 
-# The best plain ones: tuned on 10,000 training and validation images that were held out.
+# The best plain ones. `mlp_minute` was tuned by random search: 64 settings of about the same cost,
+# trained on 50,000 training images and compared on 10,000 others (the validation images and the
+# last 5,000 of the training images), never on test images. Half of them had three layers of 400
+# units and 28 passes, half 1,024-512 and 12 passes. Drawn at random: a peak rate of 0.0013 to
+# 0.013, noise of 0.25 to 0.8 on the pixels, smoothing up to 0.2, weight decay of 0.001 to 0.5; in a
+# few settings noise of up to 0.5 on the units (8), dropout up to a quarter (10), mixtures of two
+# images (5). The narrow ones won, with noise near 0.3 and none of those three; clean averages
+# (`settle`) gained 0.01 to 0.1 points in the ten best. The two larger recipes follow from that one,
+# with a little more noise; nothing was tuned for them.
 MINUTE = Settings(epochs=26, batch_size=512, lr=4e-3, optimizer="adamw", weight_decay=0.1,
                   schedule="onecycle", precision="auto")  # fmt: skip
 BEST_QUICK = replace(MINUTE, epochs=2, batch_size=100, precision="float32")
