@@ -231,7 +231,7 @@ MODELS = {
     "RBM": row(RBM_4.encode, X, {"float32"}, NO_LOOK),
     **{name: row(getattr(models, name)().eval(), DIGITS, {"float32"}, NO_LOOK)
        for name in ("Classifier", "ConvAutoencoder", "DeepConvAutoencoder",
-                    "ResizeConvAutoencoder", "UNet")},
+                    "LinearUNet", "ResizeConvAutoencoder", "UNet")},
     "DenoisingMLP": row(lambda x: DENOISING(x)[0], DIGITS, {"float32"}, NO_LOOK),
     "MixtureVAE": row(lambda x: MIXTURE_4.encode(x, labels(x))[0], X, {"float32"}, NO_LOOK),
     "ConvMixtureVAE": row(lambda x: CONV_MIXTURE.encode(x, labels(x))[0], DIGITS, {"float32"},

@@ -9,7 +9,7 @@ from course_utils.models.conv_autoencoder import (
     ResizeConvAutoencoder,
 )
 from course_utils.models.conv_vae import ConvVAE
-from course_utils.models.denoising import DenoisingMLP, UNet
+from course_utils.models.denoising import DenoisingMLP, LinearUNet, UNet
 from course_utils.models.learned_prior import ConvMixtureVAE, MixtureVAE
 from course_utils.models.mlp import MLP
 from course_utils.models.rbm import RBM
@@ -28,6 +28,7 @@ __all__ = [
     "ConvVAE",
     "DeepConvAutoencoder",
     "DenoisingMLP",
+    "LinearUNet",
     "MixtureVAE",
     "ResizeConvAutoencoder",
     "UNet",

@@ -115,6 +115,24 @@ class UNet(nn.Module):
         return self.pixels(self(x))
 
 
+class LinearUNet(UNet):
+    """A `UNet` whose last layer gives the pixels themselves, without a sigmoid: any finite numbers.
+
+    A sigmoid is flat where pixels are black or white, so that the squared error hardly moves them
+    the last bit of the way; here it moves all alike. Clamp to [0, 1] what is shown or scored.
+    """
+
+    reaches = "any finite number"
+
+    def pixels(self, logits: torch.Tensor) -> torch.Tensor:
+        """Return the last layer's numbers as they are."""
+        return logits
+
+    def reconstruct(self, x: torch.Tensor) -> torch.Tensor:
+        """Return x (B, C, H, W) as the network would have it without noise, not clamped."""
+        return self(x)
+
+
 def twice(n_in: int, n_out: int) -> nn.Sequential:
     """Return two 3 x 3 convolutions with batch normalisation and ReLU; the size stays."""
     return nn.Sequential(

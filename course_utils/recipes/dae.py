@@ -11,7 +11,7 @@ import torch
 from course_utils import data, losses, train
 from course_utils.data import Dataset, Split
 from course_utils.data.derived import few
-from course_utils.models import MLP, RBM, DenoisingMLP, UNet
+from course_utils.models import MLP, RBM, DenoisingMLP, LinearUNet, UNet
 from course_utils.models.mlp import ACTIVATIONS
 from course_utils.recipes.recipe import Recipe, Settings, fit_one_loss, make_optimizer
 
@@ -223,6 +223,7 @@ QUICK = Settings(epochs=2, batch_size=128, lr=1e-3)
 CLEAN = Settings(epochs=5, batch_size=256, lr=3e-3, optimizer="adamw", weight_decay=0.01,
                  schedule="onecycle", precision="auto", channels_last=True)  # fmt: skip
 CLEAN_QUICK = replace(CLEAN, epochs=1, batch_size=32, precision="float32")
+WIDE = replace(CLEAN, epochs=8, batch_size=128, lr=5e-3)
 DENSE = Settings(epochs=8, batch_size=256, lr=1e-3, schedule="onecycle")
 DENSE_QUICK = replace(DENSE, epochs=3, batch_size=32)
 HIDDEN = Settings(epochs=5, batch_size=256, lr=1e-3, schedule="onecycle")
@@ -246,6 +247,16 @@ def _unet(name: str, noise: dict) -> Recipe:
     return Recipe(
         f"unet_{name}", f"a U-Net that takes noise away: {words}", UNet, {"widths": (8, 16, 32)},
         losses.denoising, CLEAN, CLEAN_QUICK, loss_args=noise, data=few(1_200),
+    )  # fmt: skip
+
+
+def _wide(name: str, noise: dict) -> Recipe:
+    """Return a recipe for a U-Net of twice the channels, without a sigmoid, trained for longer."""
+    words = ", ".join(f"{k} {v}" for k, v in noise.items())
+    return Recipe(
+        f"unet_wide_{name}", f"16, 32, 64 channels, linear output, 8 passes: {words}", LinearUNet,
+        {"widths": (16, 32, 64)}, losses.denoising, WIDE, CLEAN_QUICK, loss_args=noise,
+        data=few(1_200),
     )  # fmt: skip
 
 
@@ -306,12 +317,16 @@ RECIPES = [
     _total("dae_repaired", "784-1024-200-1024-784, GELU, 15 passes", CYCLE,
            widths=(1024, 200), activation="gelu", decoder_init="xavier"),
     *(_unet(name, noise) for name, noise in NOISES.items()),
+    Recipe("unet_linear_0.3", "the U-Net of `unet_0.3`; its last layer gives the pixels",
+           LinearUNet, {"widths": (8, 16, 32)}, losses.denoising, CLEAN, CLEAN_QUICK,
+           loss_args={"sigma": 0.3}, data=few(1_200)),
+    *(_wide(name, NOISES[name]) for name in ("0.3", "m50")),
     *(_dense(name, noise) for name, noise in ({"none": {}} | NOISES).items()),
     *(_hidden(f"sparse_a{i}", f"784-256-784, ReLU, L1 of {weight} on activations",
               activations=weight) for i, weight in enumerate(PENALTIES)),
     *(_hidden(f"sparse_w{i}", f"784-256-784, ReLU, L1 of {weight / 100:.4g} on weights",
               weights=weight / 100) for i, weight in enumerate(PENALTIES) if i),
-    Recipe("dae_small", "a U-Net of 30,000 numbers for pages and phones", UNet,
+    Recipe("dae_small", "a U-Net of 30,000 numbers for pages and phones", LinearUNet,
            {"widths": (8, 16, 32)}, losses.denoising, CLEAN, CLEAN_QUICK,
            loss_args={"sigma": 0.4}, data=few(200)),
     *STACKS,
