@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "runtime": {"provenance"},
     "data": {"runtime", "provenance"},
     "convolution": set(),
+    "compact": set(),
     "gaussian": set(),
     "models": {"runtime", "gaussian"},
     "losses": {"runtime", "gaussian"},

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from course_utils.errors import CourseError
-from course_utils.models import DenoisingMLP, UNet
+from course_utils.models import DenoisingMLP, LinearUNet, UNet
 from course_utils.train import parameter_count
 
 
@@ -74,3 +74,29 @@ def test_fine_detail_passes_by_the_bottleneck(x):
 def test_sizes_that_cannot_be_halved_twice_are_refused():
     with pytest.raises(CourseError, match="multiples of 4"):
         UNet(image_shape=(1, 30, 28))
+
+
+def test_without_a_sigmoid_the_last_layer_gives_the_pixels(x):
+    """The same weights: what one squashes into [0, 1], the other hands over as it is."""
+    torch.manual_seed(0)
+    squashed = UNet((4, 6, 8)).eval()
+    linear = LinearUNet((4, 6, 8)).eval()
+    linear.load_state_dict(squashed.state_dict())
+    assert torch.equal(linear.reconstruct(x).sigmoid(), squashed.reconstruct(x))
+    assert torch.equal(linear.pixels(linear(x)), linear.reconstruct(x))
+
+
+def test_without_a_sigmoid_black_pixels_are_moved_like_others():
+    """The slope of the squared error is 2 (p - x), where the sigmoid takes p (1 - p) of it."""
+    slopes = {}
+    for kind in (UNet, LinearUNet):
+        model = kind((2, 2, 2)).eval()
+        nn.init.zeros_(model.last.weight)
+        dark = -4.0 if kind is UNet else torch.tensor(-4.0).sigmoid().item()
+        nn.init.constant_(model.last.bias, dark)
+        black = torch.zeros(1, 1, 28, 28)
+        (model.reconstruct(black) - black).square().mean().backward()
+        slopes[kind] = model.last.bias.grad.item()
+    p = torch.tensor(-4.0).sigmoid().item()
+    assert slopes[LinearUNet] == pytest.approx(2 * p, rel=1e-4)
+    assert slopes[UNet] == pytest.approx(2 * p * p * (1 - p), rel=1e-4)
