@@ -219,7 +219,7 @@ def accuracy(recipe, model, batches) -> dict[str, float]:
 SOURCE = Settings(epochs=20, batch_size=128, lr=1e-3)
 SHORT = replace(SOURCE, epochs=3)  # what the levers are pulled from, for the sake of time
 CYCLE = replace(SOURCE, epochs=15, batch_size=256, schedule="onecycle")
-QUICK = Settings(epochs=2, batch_size=128, lr=1e-3)
+QUICK = Settings(epochs=1, batch_size=128, lr=1e-3)
 CLEAN = Settings(epochs=5, batch_size=256, lr=3e-3, optimizer="adamw", weight_decay=0.01,
                  schedule="onecycle", precision="auto", channels_last=True)  # fmt: skip
 CLEAN_QUICK = replace(CLEAN, epochs=1, batch_size=8, precision="float32")
@@ -246,7 +246,7 @@ def _unet(name: str, noise: dict) -> Recipe:
     words = ", ".join(f"{k} {v}" for k, v in noise.items())
     return Recipe(
         f"unet_{name}", f"a U-Net that takes noise away: {words}", UNet, {"widths": (8, 16, 32)},
-        losses.denoising, CLEAN, CLEAN_QUICK, loss_args=noise, data=few(200),
+        losses.denoising, CLEAN, CLEAN_QUICK, loss_args=noise, data=few(100),
     )  # fmt: skip
 
 
@@ -256,7 +256,7 @@ def _wide(name: str, noise: dict) -> Recipe:
     return Recipe(
         f"unet_wide_{name}", f"16, 32, 64 channels, linear output, 8 passes: {words}", LinearUNet,
         {"widths": (16, 32, 64)}, losses.denoising, WIDE, CLEAN_QUICK, loss_args=noise,
-        data=few(400),
+        data=few(300),
     )  # fmt: skip
 
 
@@ -266,7 +266,7 @@ def _dense(name: str, noise: dict) -> Recipe:
     return Recipe(
         f"dense_{name}", f"784-512-784, ReLU; noise: {words}", DenoisingMLP,
         {"widths": (512,), "activation": "relu", "output": "sigmoid", "decoder_init": "xavier"},
-        losses.denoising, DENSE, DENSE_QUICK, loss_args=noise, data=few(600),
+        losses.denoising, DENSE, DENSE_QUICK, loss_args=noise, data=few(400),
     )  # fmt: skip
 
 
@@ -319,7 +319,7 @@ RECIPES = [
     *(_unet(name, noise) for name, noise in NOISES.items()),
     Recipe("unet_linear_0.3", "the U-Net of `unet_0.3`; its last layer gives the pixels",
            LinearUNet, {"widths": (8, 16, 32)}, losses.denoising, CLEAN, CLEAN_QUICK,
-           loss_args={"sigma": 0.3}, data=few(200)),
+           loss_args={"sigma": 0.3}, data=few(100)),
     *(_wide(name, NOISES[name]) for name in ("0.3", "m50")),
     *(_dense(name, noise) for name, noise in ({"none": {}} | NOISES).items()),
     *(_hidden(f"sparse_a{i}", f"784-256-784, ReLU, L1 of {weight} on activations",
