@@ -250,13 +250,13 @@ def _unet(name: str, noise: dict) -> Recipe:
     )  # fmt: skip
 
 
-def _wide(name: str, noise: dict) -> Recipe:
-    """Return a recipe for a U-Net of twice the channels, without a sigmoid, trained for longer."""
+def _wide(name: str, noise: dict, passes: int) -> Recipe:
+    """Return a recipe for a U-Net of twice the channels, without a sigmoid."""
     words = ", ".join(f"{k} {v}" for k, v in noise.items())
     return Recipe(
-        f"unet_wide_{name}", f"16, 32, 64 channels, linear output, 8 passes: {words}", LinearUNet,
-        {"widths": (16, 32, 64)}, losses.denoising, WIDE, CLEAN_QUICK, loss_args=noise,
-        data=few(300),
+        f"unet_wide_{name}", f"16, 32, 64 channels, linear output, {passes} passes: {words}",
+        LinearUNet, {"widths": (16, 32, 64)}, losses.denoising, replace(WIDE, epochs=passes),
+        CLEAN_QUICK, loss_args=noise, data=few(300),
     )  # fmt: skip
 
 
@@ -320,7 +320,7 @@ RECIPES = [
     Recipe("unet_linear_0.3", "the U-Net of `unet_0.3`; its last layer gives the pixels",
            LinearUNet, {"widths": (8, 16, 32)}, losses.denoising, CLEAN, CLEAN_QUICK,
            loss_args={"sigma": 0.3}, data=few(100)),
-    *(_wide(name, NOISES[name]) for name in ("0.3", "m50")),
+    *(_wide(name, NOISES[name], passes) for name, passes in (("0.3", 8), ("m50", 5))),
     *(_dense(name, noise) for name, noise in ({"none": {}} | NOISES).items()),
     *(_hidden(f"sparse_a{i}", f"784-256-784, ReLU, L1 of {weight} on activations",
               activations=weight) for i, weight in enumerate(PENALTIES)),
