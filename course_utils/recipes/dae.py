@@ -327,7 +327,7 @@ RECIPES = [
     *(_hidden(f"sparse_w{i}", f"784-256-784, ReLU, L1 of {weight / 100:.4g} on weights",
               weights=weight / 100) for i, weight in enumerate(PENALTIES) if i),
     Recipe("dae_small", "a U-Net of 30,000 numbers for pages and phones", LinearUNet,
-           {"widths": (8, 16, 32)}, losses.denoising, CLEAN, CLEAN_QUICK,
+           {"widths": (8, 16, 32)}, losses.denoising, replace(CLEAN, epochs=3), CLEAN_QUICK,
            loss_args={"sigma": 0.4}, data=few(200)),
     *STACKS,
 ]  # fmt: skip
