@@ -317,7 +317,7 @@ RECIPES = [
     _total("dae_repaired", "784-1024-200-1024-784, GELU, 15 passes", CYCLE,
            widths=(1024, 200), activation="gelu", decoder_init="xavier"),
     *(_unet(name, noise) for name, noise in NOISES.items()),
-    Recipe("unet_linear_0.3", "the U-Net of `unet_0.3`; its last layer gives the pixels",
+    Recipe("unet_linear_0.3", "the U-Net of `unet_0.3` without its sigmoid; for pages and phones",
            LinearUNet, {"widths": (8, 16, 32)}, losses.denoising, CLEAN, CLEAN_QUICK,
            loss_args={"sigma": 0.3}, data=few(100)),
     *(_wide(name, NOISES[name], passes) for name, passes in (("0.3", 8), ("m50", 5))),
@@ -326,8 +326,5 @@ RECIPES = [
               activations=weight) for i, weight in enumerate(PENALTIES)),
     *(_hidden(f"sparse_w{i}", f"784-256-784, ReLU, L1 of {weight / 100:.4g} on weights",
               weights=weight / 100) for i, weight in enumerate(PENALTIES) if i),
-    Recipe("dae_small", "a U-Net of 30,000 numbers for pages and phones", LinearUNet,
-           {"widths": (8, 16, 32)}, losses.denoising, replace(CLEAN, epochs=3), CLEAN_QUICK,
-           loss_args={"sigma": 0.4}, data=few(200)),
     *STACKS,
 ]  # fmt: skip
