@@ -32,7 +32,10 @@ ROOT = Path(__file__).resolve().parent.parent
 TABLE = Path(__file__).with_name("mutants.toml")
 NEEDED = ("course_utils", "course_tools", "tests", "pyproject.toml")
 NEEDED += ("book/claims", "book/_ext", "book/references.bib")
-NEEDED += ("notebooks/scoring_generators.ipynb",)  # faults are planted in what it writes out
+# faults are planted in what these write out
+NEEDED += tuple(
+    f"notebooks/{name}.ipynb" for name in ("04_variational_autoencoder", "scoring_generators")
+)
 AT_ONCE = 2
 SECONDS = 180  # that the tests of one mutant may take
 FAILED, NONE_FOUND = 1, (4, 5)  # exit statuses of pytest
