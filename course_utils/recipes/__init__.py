@@ -13,6 +13,7 @@ from course_utils.recipes import (
     conv,
     cvae,
     dae,
+    deep,
     face_referee,
     gan,
     mlp,
@@ -28,6 +29,7 @@ __all__ = ["Recipe", "Settings", "get", "names"]
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in [
+        *deep.RECIPES,
         *ae.RECIPES,
         *conv.RECIPES,
         *dae.RECIPES,
