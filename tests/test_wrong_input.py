@@ -131,6 +131,8 @@ AE_4 = lively(Autoencoder((8,), 3, image_shape=SHAPE))
 TOLD_AE = small_conditional(ConditionalAutoencoder)
 MLP_4 = lively(models.MLP((8,), n_classes=4, image_shape=SHAPE))
 RBM_4 = lively(models.RBM(5, image_shape=SHAPE))
+CODE_RBM_4 = lively(models.CodeRBM(5, image_shape=SHAPE))
+DEEP_4 = lively(models.DeepAutoencoder((8,), 3, image_shape=SHAPE))
 MIXTURE_4 = lively(models.MixtureVAE(2, (8,), 3, n_classes=4, image_shape=SHAPE))
 DENOISING, CONV_VAE = models.DenoisingMLP((8,)), models.ConvVAE()
 CONV_MIXTURE = models.ConvMixtureVAE(2, 3, n_classes=4, widths=(2, 2, 5)).eval()
@@ -229,6 +231,8 @@ MODELS = {
     "ConditionalAutoencoder": row(lambda x: TOLD_AE(x, labels(x))[0], X, {"float32"}, NO_LOOK),
     "MLP": row(MLP_4, X, {"float32"}, NO_LOOK),
     "RBM": row(RBM_4.encode, X, {"float32"}, NO_LOOK),
+    "CodeRBM": row(CODE_RBM_4.encode, X, {"float32"}, NO_LOOK),
+    "DeepAutoencoder": row(lambda x: DEEP_4(x)[0], X, {"float32"}, NO_LOOK),
     **{name: row(getattr(models, name)().eval(), DIGITS, {"float32"}, NO_LOOK)
        for name in ("Classifier", "ConvAutoencoder", "DeepConvAutoencoder",
                     "LinearUNet", "ResizeConvAutoencoder", "UNet")},

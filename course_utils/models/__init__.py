@@ -9,6 +9,7 @@ from course_utils.models.conv_autoencoder import (
     ResizeConvAutoencoder,
 )
 from course_utils.models.conv_vae import ConvVAE
+from course_utils.models.deep import CodeRBM, DeepAutoencoder
 from course_utils.models.denoising import DenoisingMLP, LinearUNet, UNet
 from course_utils.models.learned_prior import ConvMixtureVAE, MixtureVAE
 from course_utils.models.mlp import MLP
@@ -21,11 +22,13 @@ __all__ = [
     "VAE",
     "Autoencoder",
     "Classifier",
+    "CodeRBM",
     "ConditionalAutoencoder",
     "ConditionalVAE",
     "ConvAutoencoder",
     "ConvMixtureVAE",
     "ConvVAE",
+    "DeepAutoencoder",
     "DeepConvAutoencoder",
     "DenoisingMLP",
     "LinearUNet",

@@ -8,12 +8,10 @@ import torch
 
 from course_utils import data, losses, train
 from course_utils.data.derived import few
-from course_utils.models import Autoencoder
-from course_utils.models.deep import CodeRBM, DeepAutoencoder
-from course_utils.models.rbm import RBM
+from course_utils.models import RBM, Autoencoder, CodeRBM, DeepAutoencoder
 from course_utils.recipes.recipe import Recipe, Settings, fit_one_loss, make_optimizer
 
-PRETRAINING = Settings(epochs=4, batch_size=256, lr=1e-3)  # passes of each layer
+PRETRAINING = Settings(epochs=4, batch_size=100, lr=1e-3)  # passes of each layer
 
 
 def unfold_stack(model: DeepAutoencoder, x: torch.Tensor, seed: int, epochs: int) -> None:
