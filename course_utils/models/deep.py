@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
@@ -62,7 +63,7 @@ class DeepAutoencoder(Autoencoder):
 def sigmoid_layers(sizes: tuple[int, ...]) -> list[nn.Module]:
     """Return linear layers from sizes[0] to sizes[-1] with sigmoids between them."""
     layers: list[nn.Module] = []
-    for n_in, n_out in zip(sizes, sizes[1:], strict=False):
+    for n_in, n_out in itertools.pairwise(sizes):
         layers += [nn.Linear(n_in, n_out), nn.Sigmoid()]
     return layers[:-1]  # nothing after the last: a code, or logits
 

@@ -65,8 +65,8 @@ def after_rbms(recipe, settings, model, loaders: dict, **loop) -> list[dict]:
 
 
 SMALL = 0.01  # deviation of an RBM's weights before it has learnt
-# Of the rates 0.01, 0.03, 0.1 and 0.3 the best after two passes over 2,560 training images, where the
-# stack had been; from small weights it was as good as the best (53.50 against 53.48).
+# Of the rates 0.01, 0.03, 0.1 and 0.3 the best behind a stack, after two passes over 2,560 training
+# images; from small weights it was as good as the best (53.50 against 53.48).
 THEN = Settings(epochs=10, batch_size=256, lr=0.03, optimizer="sgd")
 TODAY = Settings(epochs=15, batch_size=256, lr=1e-3, optimizer="adamw", weight_decay=0.01,
                  schedule="onecycle")  # fmt: skip
