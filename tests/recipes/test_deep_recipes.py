@@ -46,11 +46,14 @@ def test_the_unfolded_stack_passes_an_image_up_the_machines_and_down_again(x, mo
     assert [type(rbm) is CodeRBM for rbm, _ in machines] == [False, False, True]
 
 
-def test_a_stack_that_has_learnt_rebuilds_better_than_the_mean_image(x):
-    model, _ = stacked(x, epochs=150)
+def test_a_stack_that_has_learnt_rebuilds_better_than_the_mean_image(x, monkeypatch):
+    monkeypatch.setattr(deep, "PRETRAINING", replace(deep.PRETRAINING, batch_size=50, lr=1e-2))
+    torch.manual_seed(0)
+    model = DeepAutoencoder((60,), 6)
+    deep.unfold_stack(model, x, seed=0, epochs=40)
     with torch.no_grad():
         left = (model.reconstruct(x) - x).square().sum()
-    assert left < 0.8 * (x - x.mean(0)).square().sum()
+    assert left < 0.7 * (x - x.mean(0)).square().sum()
 
 
 def test_a_stack_depends_on_its_seed_alone_and_moves_no_random_numbers(x):
