@@ -29,8 +29,8 @@ __all__ = ["Recipe", "Settings", "get", "names"]
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in [
-        *deep.RECIPES,
         *ae.RECIPES,
+        *deep.RECIPES,
         *conv.RECIPES,
         *dae.RECIPES,
         *vae.RECIPES,
