@@ -67,8 +67,8 @@ def after_rbms(recipe, settings, model, loaders: dict, **loop) -> list[dict]:
 SMALL = 0.01  # deviation of an RBM's weights before it has learnt
 # Of the rates 0.01, 0.03, 0.1 and 0.3 the best behind a stack, after two passes over 2,560 training
 # images; from small weights it was as good as the best (53.50 against 53.48).
-THEN = Settings(epochs=10, batch_size=256, lr=0.03, optimizer="sgd")
-TODAY = Settings(epochs=15, batch_size=256, lr=1e-3, optimizer="adamw", weight_decay=0.01,
+THEN = Settings(epochs=8, batch_size=256, lr=0.03, optimizer="sgd")
+TODAY = Settings(epochs=12, batch_size=256, lr=1e-3, optimizer="adamw", weight_decay=0.01,
                  schedule="onecycle")  # fmt: skip
 # A unit that hardly moves off 1/2 would be rounded away in bf16: sigmoids are trained in float32.
 GELU = replace(TODAY, lr=2e-3, precision="auto")
@@ -93,6 +93,6 @@ RECIPES = [
     _recipe("deep_rbm", "... started from a stack of RBMs", TODAY, fit=after_rbms),
     _recipe("deep_gelu", "784-1000-500-250-30, GELU, torch's weights, AdamW, one cycle",
             GELU, Autoencoder, model_args=OURS),
-    _recipe("deep_gelu_long", "... for 40 passes", replace(GELU, epochs=40),
+    _recipe("deep_gelu_long", "... for 30 passes", replace(GELU, epochs=30),
             Autoencoder, model_args=OURS),
 ]  # fmt: skip

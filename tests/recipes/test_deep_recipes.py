@@ -99,7 +99,7 @@ def test_pairs_of_recipes_differ_in_where_they_start_alone():
         )
     gelu, sigmoid = recipes.get("deep_gelu").full, recipes.get("deep_sigmoid").full
     assert replace(gelu, lr=sigmoid.lr, precision=sigmoid.precision) == sigmoid
-    assert recipes.get("deep_gelu_long").full == replace(gelu, epochs=40)
+    assert recipes.get("deep_gelu_long").full == replace(gelu, epochs=30)
 
 
 def test_all_have_the_widths_of_2006():
