@@ -6,11 +6,14 @@ import pytest
 import torch
 from sklearn.linear_model import orthogonal_mp
 
+from course_utils.recipes.referee import load_referee
+
 
 @pytest.fixture(scope="module")
 def chapter():
     """Return the functions that stand in the chapter."""
-    return by_hand.written("00_features", "hog", "matching_pursuit", "centred", "left_over", "area")
+    names = ("hog", "matching_pursuit", "centred", "left_over", "area", "one_digit", "best_patches")
+    return by_hand.written("00_features", *names)
 
 
 @pytest.fixture
@@ -80,3 +83,30 @@ def test_area(chapter):
     spike = torch.full((100,), 0.01)
     spike[3] = 5.0
     assert chapter["area"](spike) == pytest.approx(0.01)
+
+
+def test_one_digit_counts_by_hand(chapter):
+    """Of 200 images each unit has two favourites: a 4 and a 4, then a 7 and a 2."""
+    layer, y = torch.zeros(200, 2, 3, 3), torch.zeros(200, dtype=torch.int64)
+    y[[10, 20, 30, 40]] = torch.tensor([4, 4, 7, 2])
+    layer[10, 0, 2, 1], layer[20, 0, 0, 0], layer[30, 1, 1, 1], layer[40, 1, 0, 2] = 5, 6, 7, 8
+    assert chapter["one_digit"](layer, y).tolist() == [1.0, 0.5]
+
+
+def test_a_patch_alone_excites_its_unit_as_the_whole_image_did(chapter):
+    """Put in the middle of a black image; units at the rim, which see padding, are left out."""
+    body = load_referee("referee_2").body[:6]
+    x = torch.rand(40, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    layer = body(x)
+    checked = 0
+    for unit in range(layer.shape[1]):
+        peak, place = layer[:, unit].flatten(1).max(1)
+        top = peak.topk(5).indices
+        canvas = torch.zeros(5, 1, 28, 28)
+        canvas[:, :, 8:22, 8:22] = chapter["best_patches"](layer, x, unit, 5)
+        alone = body(canvas)[:, unit, 7, 7]
+        row, column = place[top] // 14, place[top] % 14
+        inside = (row.clamp(2, 11) == row) & (column.clamp(2, 11) == column)
+        assert torch.allclose(alone[inside], peak[top][inside], atol=1e-4)
+        checked += int(inside.sum())
+    assert checked > 20
