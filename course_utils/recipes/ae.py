@@ -31,6 +31,9 @@ def _recipe(name: str, says: str, full: Settings, quick: Settings = QUICK, **res
 LONG = replace(WIDE, epochs=80, weight_decay=0.1)
 WIDENED = {"widths": (1024, 512, 256), "activation": "gelu"}
 
+LINEAR = replace(ONECYCLE, epochs=40, batch_size=512, lr=1e-2)
+FLAT = {"widths": (), "activation": "none", "output": "linear"}
+
 SHORT = replace(QUICK, epochs=2)
 SPARSE = {"widths": (256,), "code_dim": 32}
 
@@ -41,25 +44,26 @@ RECIPES = [
     _recipe("ae_tanh", "the same widths with tanh, pixels in [0, 1], as source 001", SOURCE_001,
             seeds=3, data=few(2000), model_args={"activation": "tanh"}),
     _recipe("ae_bce", "the network `ae`, trained on binary cross-entropy",
-            SOURCE_000, data=few(2000),
+            SOURCE_000, seeds=3, data=few(2000),
             loss=losses.cross_entropy_reconstruction, model_args={"activation": "relu"}),
     _recipe("ae_2d", "the network `ae` with a code of two numbers",
             SOURCE_000, data=few(2000),
             loss=losses.reconstruction_pm1,
             model_args={"activation": "relu", "output": "tanh", "code_dim": 2}),
     _recipe("ae_linear", "784-3-784 without activations: PCA by gradient descent",
-            replace(ONECYCLE, epochs=40, batch_size=512, lr=1e-2), seeds=3,
-            model_args={"widths": (), "activation": "none", "output": "linear"}),
+            LINEAR, seeds=3, model_args=FLAT),
+    _recipe("ae_linear_long", "the network `ae_linear`, trained for three times as many epochs",
+            replace(LINEAR, epochs=120), seeds=3, data=few(2000), model_args=FLAT),
     _recipe("ae_copy", "784-1024-1024-1024-784: the code is wider than the image",
             replace(ONECYCLE, lr=1e-3), replace(QUICK, epochs=1, lr=1e-3), data=few(1000),
             model_args={"widths": (1024,), "code_dim": 1024}),
     _recipe("ae_sparse_0", "784-256-32, no penalty on the code", ONECYCLE, SHORT,
-            data=few(2000), model_args=SPARSE),
+            seeds=3, data=few(2000), model_args=SPARSE),
     _recipe("ae_sparse_1", "784-256-32, L1 penalty of weight 0.1 on the code", ONECYCLE, SHORT,
             data=few(2000), model_args=SPARSE,
             loss=losses.sparse_reconstruction, loss_args={"weight": 0.1}),
     _recipe("ae_sparse_2", "784-256-32, L1 penalty of weight 1 on the code", ONECYCLE, SHORT,
-            data=few(2000), model_args=SPARSE,
+            seeds=3, data=few(2000), model_args=SPARSE,
             loss=losses.sparse_reconstruction, loss_args={"weight": 1.0}),
     _recipe("ae_wide", "784-1024-512-256-3, GELU, trained on images with gaps",
             LONG, WIDE_QUICK, data=few(1000), model_args=WIDENED,
