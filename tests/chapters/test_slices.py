@@ -133,7 +133,7 @@ def test_a_slice_is_small():
     nb = nbformat.read(rules.FOLDER / "01_vanilla_autoencoder.ipynb", as_version=4)
     of = slices.statements(nb)
     for id, recipes in (
-        ("ae.tanh-test", {"ae_tanh"}),
+        ("ae.train", {"ae"}),
         ("ae.pca-3", set()),
         ("ae.wide", {"ae_wide"}),
     ):
