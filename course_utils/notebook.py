@@ -6,6 +6,7 @@ import base64
 import html
 import inspect
 import io
+import math
 import wave as wave_files
 
 import torch
@@ -30,7 +31,7 @@ def source(*objects, folded: bool = False) -> Markdown:
 
 
 def table(rows: list[dict]) -> Markdown:
-    """Return rows, dicts that share their keys, as a table."""
+    """Return rows, dicts that share their keys, as a table; see `cell` for what stands in it."""
     names = list(rows[0])
     lines = [names, ["---"] * len(names), *([cell(row[n]) for n in names] for row in rows)]
     return Markdown("\n".join("| " + " | ".join(line) + " |" for line in lines))
@@ -54,7 +55,18 @@ def strip(x: torch.Tensor, words: str, n: int = 8) -> str:
 
 
 def cell(value) -> str:
-    """Return a table cell: floats with four significant digits, everything else as it prints."""
+    """Return a table cell.
+
+    Floats have four significant digits. What `claims.over_runs` returns is written as "97.2 ± 2.1":
+    two significant digits of the spread, and as many decimals of the mean. Everything else stands
+    as it prints.
+    """
+    if isinstance(value, dict):
+        mean, spread = value["value"], value["spread"]
+        if not spread:
+            return f"{mean:.4g}"
+        decimals = max(0, 1 - math.floor(math.log10(spread)))
+        return f"{mean:.{decimals}f} ± {spread:.{decimals}f}"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

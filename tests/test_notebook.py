@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils import losses, notebook
+from course_utils import claims, losses, notebook
 from course_utils.errors import CourseError
 from course_utils.models import Autoencoder, UNet
 
@@ -67,6 +67,22 @@ def test_tables_show_four_significant_digits():
     text = notebook.table([{"a": 1 / 3, "b": "x"}, {"a": 2, "b": 1e6 / 7}]).data
     assert text.splitlines() == ["| a | b |", "| --- | --- |", "| 0.3333 | x |",
                                  "| 2 | 1.429e+05 |"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ((96.1, 97.2, 100.4), "97.9 ± 2.2"),
+        ((0.99336, 0.98416, 0.94903), "0.976 ± 0.023"),
+        ((100, 140), "120 ± 28"),
+        ((1e-5, 3e-5), "0.000020 ± 0.000014"),
+        ((80.04,), "80.04"),
+        ((2.0, 2.0), "2"),
+    ],
+)
+def test_tables_show_means_to_two_digits_of_their_spread(values, shown):
+    text = notebook.table([{"a": claims.over_runs(values)}]).data
+    assert text.splitlines()[-1] == f"| {shown} |"
 
 
 def test_a_strip_is_a_picture_in_a_cell_of_a_table():
