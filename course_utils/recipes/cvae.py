@@ -49,4 +49,7 @@ RECIPES = [
     Recipe("cvae_conv", "convolutions, 16 numbers, a mixture for each digit as the prior",
            ConvMixtureVAE, {"n_parts": 20, "code_dim": 16, "widths": (16, 32, 256)},
            losses.prior_negative_elbo, CONV, CONV_QUICK, data=few(500), seeds=3),
+    Recipe("cvae_conv_10", "the network of `cvae_conv` with 10 numbers in its code",
+           ConvMixtureVAE, {"n_parts": 20, "code_dim": 10, "widths": (16, 32, 256)},
+           losses.prior_negative_elbo, CONV, CONV_QUICK, data=few(500)),
 ]  # fmt: skip
