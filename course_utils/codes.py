@@ -124,6 +124,45 @@ def mixture_like(rows: torch.Tensor, k: int, seed: int = 0) -> MixtureSameFamily
     return MixtureSameFamily(Categorical(weights), MultivariateNormal(means, covariances))
 
 
+class FittedPrior:
+    """p(z|y) fitted to codes once training is over: for each class a mixture, by `mixture_like`.
+
+    A second stage, as in Dai and Wipf 2019, arXiv 1903.05789, for each class apart.
+
+    Args:
+        z: codes (N, Z) of training images, drawn from their posteriors q(z|x, y).
+        y: their classes (N,), whole numbers from 0; a class without codes is refused.
+        k: normal distributions in each mixture, with full covariances.
+        seed: of the fits.
+
+    Raises CourseError for labels that are none, and as `mixture_like` does for each class.
+    """
+
+    def __init__(self, z: torch.Tensor, y: torch.Tensor, k: int, seed: int = 0):
+        check_rows(z, "codes")
+        check_classes(y, len(z))
+        self.code_dim, self.n_classes = z.shape[1], int(y.max()) + 1
+        self.mixtures = [mixture_like(z[y == c], k, seed) for c in range(self.n_classes)]
+
+    def log_prob(self, z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Return log p(z|y) (N,) in nats of codes z (N, Z) and classes y (N,)."""
+        check_rows(z, "codes")
+        check_classes(y, len(z), self.n_classes)
+        density = z.new_empty(len(z))
+        for c in y.unique():
+            density[y == c] = self.mixtures[c].log_prob(z[y == c])
+        return density
+
+    def sample(self, y: torch.Tensor) -> torch.Tensor:
+        """Return one code for each class in y (N,), (N, Z); torch's global generator draws."""
+        check_classes(y, len(y), self.n_classes)
+        z = torch.empty(len(y), self.code_dim, device=y.device)
+        for c in y.unique():
+            here = y == c
+            z[here] = self.mixtures[c].sample((int(here.sum()),)).to(z)
+        return z
+
+
 def nats_from_prior(z: torch.Tensor) -> float:
     """Return the KL divergence in nats of the normal distribution fitted to codes from N(0, 1).
 
@@ -159,3 +198,21 @@ def check_rows(rows: torch.Tensor, name: str) -> None:
         raise CourseError(f"{name} are {came}; they must be a tensor of floats (N, D)")
     if not rows.isfinite().all():
         raise CourseError(f"{name} hold NaN or infinite numbers; look for a diverged model")
+
+
+def check_classes(y: torch.Tensor, n: int, n_classes: int | None = None) -> None:
+    """Raise CourseError unless y is (n,), whole numbers from 0, below `n_classes` if that is given.
+
+    Without `n_classes` each number up to the largest must be there.
+    """
+    whole = isinstance(y, torch.Tensor) and not y.is_floating_point() and y.dtype != torch.bool
+    if not whole or y.shape != (n,) or not n:
+        came = f"{y.dtype} {tuple(y.shape)}" if isinstance(y, torch.Tensor) else type(y).__name__
+        raise CourseError(f"classes are {came}; they must be whole numbers ({n},), one per code")
+    if n_classes is None:
+        n_classes = len(y.unique())
+    if int(y.min()) < 0 or int(y.max()) >= n_classes:
+        raise CourseError(
+            f"classes run from {int(y.min())} to {int(y.max())}; there are codes of {n_classes} "
+            "classes, which are counted from 0 without a gap"
+        )

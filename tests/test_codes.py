@@ -107,6 +107,69 @@ def test_a_mixture_refuses_too_many_parts(n, k, says):
         codes.mixture_like(torch.randn(n, 2), k)
 
 
+# --------------------------------------------------------------------------- a prior of each class
+
+
+def two_classes(n=3000):
+    """Return codes (2 n, 2) and classes: one class has two clouds, the other a slanting one."""
+    torch.manual_seed(0)
+    first = torch.randn(n, 2) * 0.5 + torch.tensor([[-3.0, 0.0], [3.0, 0.0]])[torch.arange(n) % 2]
+    second = torch.randn(n, 2) @ torch.tensor([[1.0, 0.9], [0.0, 0.3]]) + 5
+    mixed = torch.randperm(2 * n)
+    return torch.cat([first, second])[mixed], (torch.arange(2 * n) >= n).long()[mixed]
+
+
+def test_density_of_a_fitted_prior_is_that_of_scikit_learn():
+    from sklearn.mixture import GaussianMixture
+
+    z, y = two_classes()
+    found = codes.FittedPrior(z, y, 2).log_prob(z, y)
+    for c in (0, 1):
+        rows = z[y == c].double().numpy()
+        theirs = GaussianMixture(2, reg_covar=1e-4, random_state=0).fit(rows).score_samples(rows)
+        torch.testing.assert_close(found[y == c].double(), torch.as_tensor(theirs),
+                                   atol=1e-3, rtol=1e-4)  # fmt: skip
+
+
+def test_samples_of_a_fitted_prior_have_the_moments_of_their_class():
+    z, y = two_classes()
+    prior = codes.FittedPrior(z, y, 2)
+    torch.manual_seed(1)
+    asked = torch.tensor([1, 0]).repeat(20_000)
+    drawn = prior.sample(asked)
+    for c in (0, 1):
+        ours, given = drawn[asked == c], z[y == c]
+        torch.testing.assert_close(ours.mean(0), given.mean(0), atol=0.15, rtol=0)
+        torch.testing.assert_close(ours.T.cov(), given.T.cov(), atol=0.3, rtol=0.05)
+    middle = (drawn[asked == 0][:, 0].abs() < 1.5).double().mean()
+    assert middle < 0.01  # two clouds, and nothing between them
+
+
+@pytest.mark.parametrize(
+    ("y", "says"),
+    [
+        (torch.zeros(40), "whole numbers"),
+        (torch.zeros(39).long(), r"classes are torch.int64 \(39,\)"),
+        ([0] * 40, "classes are list"),
+        (torch.arange(40) % 2 - 1, "run from -1 to 0"),
+        (torch.arange(40) % 2 * 2, "run from 0 to 2; there are codes of 2"),
+    ],
+)
+def test_a_fitted_prior_refuses_what_are_no_classes(y, says):
+    with pytest.raises(CourseError, match=says):
+        codes.FittedPrior(torch.randn(40, 2), y, 1)
+
+
+def test_a_fitted_prior_knows_its_classes_only():
+    prior = codes.FittedPrior(torch.randn(40, 2), torch.arange(40) % 2, 1)
+    with pytest.raises(CourseError, match="run from 0 to 2"):
+        prior.sample(torch.tensor([0, 2]))
+    with pytest.raises(CourseError, match="run from 2 to 2"):
+        prior.log_prob(torch.zeros(1, 2), torch.tensor([2]))
+    with pytest.raises(CourseError, match="whole numbers"):
+        prior.sample(torch.tensor([]).long())
+
+
 def test_labels_that_do_not_fit_the_model_are_refused(x):
     conditional = ConditionalVAE(code_dim=3, image_shape=SHAPE)
     z, y = torch.zeros(2, 3), torch.tensor([0, 1])
