@@ -104,6 +104,15 @@ def test_loss_with_prior(written, xy):
     assert one.item() == pytest.approx(other.item(), rel=1e-6)
 
 
+def test_drawn_pixels_are_black_or_white_with_the_probability_of_their_grey():
+    speckled = by_hand.written(NOTEBOOK, "speckled")["speckled"]
+    mean = torch.linspace(0, 1, 5).repeat(20_000, 1)
+    drawn = speckled(mean)
+    assert drawn.unique().tolist() == [0.0, 1.0]
+    torch.testing.assert_close(drawn.mean(0), mean[0], atol=0.02, rtol=0)
+    assert torch.equal(drawn, speckled(mean))  # the same draw in each run
+
+
 @pytest.mark.parametrize(("name", "most"), [("Conditional", 25), ("Mixture", 25), ("loss_fn", 10),
                                             ("loss_with_prior", 10)])  # fmt: skip
 def test_lengths(name, most):
