@@ -141,6 +141,12 @@ FACTORS = torch.stack([OTHERS[:, 0], OTHERS[:, 1], Y % 2], 1).float()  # two amo
 PROBABILITIES = torch.softmax(OTHERS, 1)
 
 
+def density_of_one_class(z):
+    """Return the density of codes by a prior that is fitted to them, all of one class."""
+    y = 0 * labels(z)
+    return codes.FittedPrior(z, y, 1).log_prob(z, y)
+
+
 def first_pixels(b):
     """Return three pixels of images, for features."""
     return b.flatten(1)[:, 2:5]
@@ -250,8 +256,7 @@ OTHERS_OF_THE_PACKAGE = {
     "between": row(lambda a: codes.between(AE_4, a, X[0], 3), X[1], {"float32"}, NO_LOOK),
     "normal_like": row(lambda z: codes.normal_like(z).mean, CODES, FLOATS, ANY_RANGE),
     "mixture_like": row(lambda z: codes.mixture_like(z, 1).mean, CODES, FLOATS, ANY_RANGE),
-    "FittedPrior": row(lambda z: codes.FittedPrior(z, 0 * labels(z), 1).log_prob(z, 0 * labels(z)),
-                       CODES, FLOATS, ANY_RANGE),
+    "FittedPrior": row(density_of_one_class, CODES, FLOATS, ANY_RANGE),
     "nats_from_prior": row(codes.nats_from_prior, CODES, FLOATS, ANY_RANGE),
     "slant": row(derived.slant, X, FLOATS | {"bytes", "0 to 255"}),
 }
