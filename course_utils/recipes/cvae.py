@@ -44,7 +44,7 @@ RECIPES = [
           model_args={"condition": "both", "n_classes": 4}, data=few(1_500, by_slant)),
     Recipe("cvae_mixture", "the network of `cvae_both`; its prior is a mixture for each digit",
            MixtureVAE, {"n_parts": 10}, losses.prior_negative_elbo, FULL, QUICK, data=DIGITS,
-           seeds=3),
+           seeds=2),
     Recipe("cvae_conv", "convolutions, 16 numbers, a mixture for each digit as the prior",
            ConvMixtureVAE, {"n_parts": 20, "code_dim": 16, "widths": (16, 32, 256)},
            losses.prior_negative_elbo, CONV, CONV_QUICK, data=few(500)),
