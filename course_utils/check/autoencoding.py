@@ -77,7 +77,7 @@ SSE_MISTAKES = (
         "Images have shape (B, C, H, W). `flatten(1)` makes (B, C H W) of it.",
         "After `flatten(1)` one dimension is left beside the batch: sum over that one.",
     ],
-    opens="Its mean over a batch, divided by the number of pixels, is what nn.MSELoss returns.",
+    opens="Its mean over a batch, divided by the number of pixels, is what MSELoss returns.",
 )
 def squared_error(recon, x):
     """Return the squared error of each image, summed over its pixels, (B,).

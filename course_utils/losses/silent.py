@@ -58,7 +58,8 @@ def silent_negative_elbo(
     """Negative lower bound on log p(x|y) in nats, plus `weight` times `label_discrepancy`.
 
     The code may say what it likes, as long as its distribution is the same for all labels: then it
-    says nothing about the label, and who decodes it has to listen to the label.
+    says nothing about the label, and who decodes it has to listen to the label. The discrepancy is
+    one of a batch, not of its images: where several processes train, each takes that of its share.
 
     Args:
         model: a conditional one: model(x, y) -> logits (B, C, H, W), mu and logvar (B, Z).

@@ -228,6 +228,10 @@ def test_two_processes_are_one(shared, name, i):
     assert not torch.equal(parts[0][0], loss)
 
 
+# It compares the codes of a batch in pairs, and a process sees the pairs of its own images alone.
+OF_PAIRS = {"silent_negative_elbo"}
+
+
 def test_every_loss_of_the_package_is_tried():
     trained = {
         name
@@ -235,7 +239,9 @@ def test_every_loss_of_the_package_is_tried():
         if inspect.isfunction(function := getattr(losses, name))
         and list(inspect.signature(function).parameters)[:3] == ["model", "x", "y"]
     }
-    assert set(CASES) == trained
+    assert set(CASES) == trained - OF_PAIRS
+    for name in OF_PAIRS:
+        assert "several processes" in inspect.getdoc(getattr(losses, name))
 
 
 # ------------------------------------------------------------------------------------------- fit
