@@ -32,6 +32,8 @@ ROOT = Path(__file__).resolve().parent.parent
 TABLE = Path(__file__).with_name("mutants.toml")
 NEEDED = ("course_utils", "course_tools", "tests", "pyproject.toml")
 NEEDED += ("book/claims", "book/_ext", "book/references.bib")
+# the one graded exercise, whose solution stands nowhere else
+NEEDED += ("notebooks/exercises/02_convolutional_autoencoder.ipynb",)
 # faults are planted in what these write out
 NEEDED += tuple(
     f"notebooks/{name}.ipynb" for name in ("04_variational_autoencoder", "scoring_generators")
