@@ -23,6 +23,7 @@ import torch
 from course_tools.gan_ladder.judging import Judge
 from course_tools.gan_ladder.pictures import bytes_of, codes, sheet
 from course_utils import checkpoint, folders, provenance, runtime
+from course_utils.compact import in_fp16
 from course_utils.data import faces
 from course_utils.errors import CourseError
 from course_utils.models.gan import Generator
@@ -66,14 +67,6 @@ def halved(generator: torch.nn.Module) -> dict[str, torch.Tensor]:
     """Return a generator's state with 16 bits to a number; counts of batches are left out."""
     state = generator.state_dict().items()
     return {k: v.half().contiguous() for k, v in state if v.is_floating_point()}
-
-
-def rounded(generator: torch.nn.Module) -> torch.nn.Module:
-    """Return the generator as a reader gets it: with weights of 16 bits, computed in 32."""
-    state = {k: v.float() for k, v in halved(generator).items()}
-    made = Generator(**SHAPE)
-    made.load_state_dict(made.state_dict() | state)
-    return made.eval()
 
 
 def trained(folder: Path) -> tuple[str, dict[str, torch.Tensor], dict, list[dict]]:
@@ -199,7 +192,7 @@ def main(words: list[str] | None = None) -> None:
     judge = Judge(held, people.train.x)
     print("training faces against held-out people:", judge.floor())
     name, average, last, rows = trained(args.run)
-    average, last = rounded(network(average)), network(last)
+    average, last = in_fp16(network(average)), network(last)  # as a reader gets it
     found = record(judge, name, average, last, rows, args.seconds)
     before = begun(name)["images"]
     strips = looked_at(args.strips, found["history"], len(people.train.x), before)

@@ -53,16 +53,20 @@ def colour(x: torch.Tensor, generator=None) -> torch.Tensor:
 
 def shift(x: torch.Tensor, generator=None) -> torch.Tensor:
     """Move each image by up to an eighth of its side, across and down; what is bared is grey."""
+    return moved(x, round(SHIFT * x.shape[2]), generator)
+
+
+def moved(x: torch.Tensor, most: int, generator) -> torch.Tensor:
+    """Move each image by up to `most` pixels, across and down; what is bared is grey."""
     n, channels, height, width = x.shape
-    most = round(SHIFT * height)
     x = F.pad(x, (most,) * 4)
-    down = moved(x, most, generator) + torch.arange(height, device=x.device)
-    across = moved(x, most, generator) + torch.arange(width, device=x.device)
+    down = start(x, most, generator) + torch.arange(height, device=x.device)
+    across = start(x, most, generator) + torch.arange(width, device=x.device)
     x = x.gather(2, down[:, None, :, None].expand(n, channels, height, x.shape[3]))
     return x.gather(3, across[:, None, None, :].expand(n, channels, height, width))
 
 
-def moved(x: torch.Tensor, most: int, generator) -> torch.Tensor:
+def start(x: torch.Tensor, most: int, generator) -> torch.Tensor:
     """Return where each image's window begins in its padded self, (B, 1)."""
     return torch.randint(0, 2 * most + 1, (len(x), 1), device=x.device, generator=generator)
 
@@ -87,12 +91,7 @@ def nudged(most: int) -> Callable:
     """
 
     def augment(x: torch.Tensor, generator=None) -> torch.Tensor:
-        n, channels, height, width = x.shape
-        x = F.pad(flip(x, generator), (most,) * 4)
-        down = moved(x, most, generator) + torch.arange(height, device=x.device)
-        across = moved(x, most, generator) + torch.arange(width, device=x.device)
-        x = x.gather(2, down[:, None, :, None].expand(n, channels, height, x.shape[3]))
-        return x.gather(3, across[:, None, None, :].expand(n, channels, height, width))
+        return moved(flip(x, generator), most, generator)
 
     return augment
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import torch
 
@@ -13,6 +14,7 @@ from course_utils.data import Dataset, Split
 from course_utils.data.derived import few
 from course_utils.models import MLP, RBM, DenoisingMLP, LinearUNet, UNet
 from course_utils.models.mlp import ACTIVATIONS
+from course_utils.recipes.layerwise import train_machine
 from course_utils.recipes.recipe import Recipe, Settings, fit_one_loss, make_optimizer
 
 # ----------------------------------------------------------------- the source's standardised pixels
@@ -145,24 +147,15 @@ def pretrained_layer(
         bounded: end in a sigmoid, which cannot leave [0, 1].
         seed: of everything random.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        machine: RBM | DenoisingMLP
-        if kind == "rbm":
-            machine, loss = RBM(n, (h.shape[1],)), losses.contrastive_divergence
-        else:
-            output = "sigmoid" if bounded else "linear"
-            machine = DenoisingMLP((n,), activation, output, "xavier", (h.shape[1],))
-            loss = masked_quarter
-        machine = machine.to(h.device)
-        y = torch.zeros(len(h), dtype=torch.int64, device=h.device)
-        train.fit(
-            machine, loss, data.Batches(h, y, PRETRAINING.batch_size, h.device, seed, shuffle=True),
-            epochs=epochs, optimizer=make_optimizer(machine, PRETRAINING), progress=False,
-        )  # fmt: skip
+    shape = (h.shape[1],)
     if kind == "rbm":
-        return machine.weight.detach(), machine.hidden_bias.detach()
-    return machine.encoder[1].weight.detach(), machine.encoder[1].bias.detach()
+        rbm = train_machine(partial(RBM, n, shape), losses.contrastive_divergence, h, PRETRAINING,
+                            seed, epochs)  # fmt: skip
+        return rbm.weight.detach(), rbm.hidden_bias.detach()
+    output = "sigmoid" if bounded else "linear"
+    build = partial(DenoisingMLP, (n,), activation, output, "xavier", shape)
+    layer = train_machine(build, masked_quarter, h, PRETRAINING, seed, epochs).encoder[1]
+    return layer.weight.detach(), layer.bias.detach()
 
 
 def masked_quarter(model, x, y=None) -> dict:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import torch
 
-from course_utils import data, losses, train
+from course_utils import data, losses
 from course_utils.data.derived import few
 from course_utils.models import RBM, Autoencoder, CodeRBM, DeepAutoencoder
-from course_utils.recipes.recipe import Recipe, Settings, fit_one_loss, make_optimizer
+from course_utils.recipes.layerwise import train_machine
+from course_utils.recipes.recipe import Recipe, Settings, fit_one_loss
 
 PRETRAINING = Settings(epochs=4, batch_size=100, lr=1e-3)  # passes of each layer
 
@@ -29,27 +31,16 @@ def unfold_stack(model: DeepAutoencoder, x: torch.Tensor, seed: int, epochs: int
     h, pairs = x.flatten(1), model.pairs()
     for depth, (up, down) in enumerate(pairs):
         kind = CodeRBM if depth == len(pairs) - 1 else RBM
-        rbm = trained_rbm(kind, h, up.out_features, 100 * seed + depth, epochs)
+        rbm = train_machine(
+            partial(kind, up.out_features, (h.shape[1],)), losses.contrastive_divergence, h,
+            PRETRAINING, 100 * seed + depth, epochs,
+        )  # fmt: skip
         with torch.no_grad():
             up.weight.copy_(rbm.weight)
             up.bias.copy_(rbm.hidden_bias)
             down.weight.copy_(rbm.weight.T)
             down.bias.copy_(rbm.visible_bias)
             h = rbm.encode(h)
-
-
-def trained_rbm(kind: type[RBM], h: torch.Tensor, n: int, seed: int, epochs: int) -> RBM:
-    """Return an RBM of a kind with n hidden units, trained on h (N, D) in [0, 1]."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        rbm = kind(n, (h.shape[1],)).to(h.device)
-        y = torch.zeros(len(h), dtype=torch.int64, device=h.device)  # labels are not looked at
-        batches = data.Batches(h, y, PRETRAINING.batch_size, h.device, seed, shuffle=True)
-        train.fit(
-            rbm, losses.contrastive_divergence, batches, epochs=epochs,
-            optimizer=make_optimizer(rbm, PRETRAINING), progress=False,
-        )  # fmt: skip
-    return rbm
 
 
 def after_rbms(recipe, settings, model, loaders: dict, **loop) -> list[dict]:

@@ -87,6 +87,14 @@ def find_axe() -> Path:
     return Path(package.__file__).with_name("axe.min.js")
 
 
+def expect(locator):
+    """Return playwright's assertions on a locator; they wait as long as a busy machine may need."""
+    from playwright.sync_api import expect as assertions
+
+    assertions.set_options(timeout=20_000)  # milliseconds
+    return assertions(locator)
+
+
 def find_chromium() -> str | None:
     """Return a Chromium or Chrome of this machine."""
     names = ("chromium", "chromium-browser", "google-chrome")

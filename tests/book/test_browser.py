@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from looking import DESKTOP, PHONE, axe_faults, chromium_or_skip, window
+from looking import DESKTOP, PHONE, axe_faults, chromium_or_skip, expect, window
 
 from course_tools.site import pages
 
@@ -89,7 +89,7 @@ def test_search_works_from_the_keyboard_and_without_a_server(site, browser):
         page.keyboard.press("Control+k")
         page.keyboard.type("overcomplete")
         page.keyboard.press("Enter")
-        page.wait_for_selector("#search-results li a:has-text('Glossary')")  # one after the other
+        expect(page.locator("#search-results")).to_contain_text("Glossary")  # one after the other
         assert not visitor.faults
 
 
@@ -111,7 +111,7 @@ def test_a_phone_reader_can_open_the_chapters(site, browser):
         page.locator("button.primary-toggle:visible").first.click()
         page.get_by_role("link", name="Notation").first.click()
         page.wait_for_url("**/notation.html")
-        page.wait_for_selector("article h1:has-text('Notation')")
+        expect(page.locator("article h1")).to_contain_text("Notation")
 
 
 # ------------------------------------------------------------- the looking itself, on bad pages

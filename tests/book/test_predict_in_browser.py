@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from looking import DESKTOP, window
+from looking import DESKTOP, expect, window
 
 from course_tools.chapters.rules import ROOT
 
 pytestmark = pytest.mark.browser
-expect = pytest.importorskip("playwright.sync_api").expect
-expect.set_options(timeout=20_000)  # milliseconds, on a machine that does other things as well
 
 STATIC = ROOT / "book" / "_static"
 PAGE = """<!doctype html><html lang="en"><title>Chapter</title>

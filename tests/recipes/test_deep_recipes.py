@@ -18,14 +18,14 @@ def x():
 
 def stacked(x, monkeypatch=None, seed: int = 0, **args) -> tuple[DeepAutoencoder, list]:
     """Return a small network with an unfolded stack, and (machine, what it learnt from) of each."""
-    machines, original = [], deep.trained_rbm
+    machines, original = [], deep.train_machine
 
-    def noted(kind, h, *rest):
-        machines.append((original(kind, h, *rest), h))
+    def noted(build, loss, h, *rest):
+        machines.append((original(build, loss, h, *rest), h))
         return machines[-1][0]
 
     if monkeypatch:
-        monkeypatch.setattr(deep, "trained_rbm", noted)
+        monkeypatch.setattr(deep, "train_machine", noted)
     torch.manual_seed(7)
     model = DeepAutoencoder((40, 20), 6)
     deep.unfold_stack(model, x, seed, **({"epochs": 2} | args))
