@@ -91,16 +91,20 @@ def test_a_drawing_in_a_page_names_only_variables():
 
 @pytest.fixture(scope="module")
 def book(tmp_path_factory) -> Path:
-    """Return a built book of one notebook, with a drawing that has alternative text and caption."""
+    """Return a built book of one notebook: a table, a drawing, its alternative text and caption."""
     folder = tmp_path_factory.mktemp("book")
     words = {"image": {"alt": "Two lines and a bar."}, "figure": {"caption": "A *plot*."}}
-    output = new_output("display_data", data={"text/plain": "<F>", "image/svg+xml": drawing()})
-    cell = new_code_cell("plot()", outputs=[output], metadata={"mystnb": words})
+    outputs = [
+        new_output("display_data", data={"text/plain": "<T>", "text/markdown": "|a|\n|-|\n|1|"}),
+        new_output("display_data", data={"text/plain": "<F>", "image/svg+xml": drawing()}),
+    ]
+    cell = new_code_cell("plot()", outputs=outputs, metadata={"mystnb": words})
     nb = new_notebook(cells=[nbformat.v4.new_markdown_cell("# Page\n\nWords."), cell])
     nbformat.write(nb, folder / "index.ipynb")
     (folder / "conf.py").write_text(
         f"import sys\nsys.path.insert(0, {str(EXTENSIONS)!r})\n"
-        "extensions = ['myst_nb', 'plots']\nnb_execution_mode = 'off'\n"
+        "extensions = ['myst_nb', 'plots', 'captions']\nnb_execution_mode = 'off'\n"
+        "nb_render_markdown_format = 'gfm'\nnumfig = True\n"
         "html_theme = 'sphinx_book_theme'\nexclude_patterns = ['out']\n"
         "html_theme_options = {'logo': {'text': 'Plots'}}\n"
         f"html_static_path = [{str(ROOT / 'book' / '_static')!r}]\n"
@@ -117,8 +121,15 @@ def test_the_page_holds_the_drawing_with_its_words(book):
     page = BeautifulSoup((book / "index.html").read_text(encoding="utf-8"), "html.parser")
     figure = page.select_one("div.cell_output figure")
     assert figure.svg["aria-label"] == "Two lines and a bar."
-    assert figure.figcaption.get_text().strip().startswith("A plot.")
+    assert figure.select_one(".caption-text").get_text() == "A plot."
     assert not page.select("div.cell_output img")
+
+
+def test_the_caption_belongs_to_the_drawing_and_not_to_the_table_above_it(book):
+    page = BeautifulSoup((book / "index.html").read_text(encoding="utf-8"), "html.parser")
+    (caption,) = page.select("figcaption")
+    assert caption.select_one(".caption-number").get_text() == "Fig. 1 "
+    assert page.select_one("div.cell_output table").find_parent("figure") is None
 
 
 LOOK = """() => {
