@@ -253,6 +253,16 @@ def _wide(name: str, noise: dict, passes: int) -> Recipe:
     )  # fmt: skip
 
 
+def _wide_sigmoid(name: str, noise: dict, passes: int) -> Recipe:
+    """Return a recipe for a U-Net of twice the channels, with the sigmoid."""
+    words = ", ".join(f"{k} {v}" for k, v in noise.items())
+    return Recipe(
+        f"unet_wide_sigmoid_{name}", f"16, 32, 64 channels, {passes} passes: {words}", UNet,
+        {"widths": (16, 32, 64)}, losses.denoising, replace(WIDE, epochs=passes), CLEAN_QUICK,
+        loss_args=noise, data=few(300),
+    )  # fmt: skip
+
+
 def _dense(name: str, noise: dict) -> Recipe:
     """Return a recipe for 784-512-784, for one kind of noise or none."""
     words = ", ".join(f"{k} {v}" for k, v in noise.items()) or "none"
@@ -314,6 +324,7 @@ RECIPES = [
            LinearUNet, {"widths": (8, 16, 32)}, losses.denoising, CLEAN, CLEAN_QUICK,
            loss_args={"sigma": 0.3}, data=few(100)),
     *(_wide(name, NOISES[name], passes) for name, passes in (("0.3", 8), ("m50", 5))),
+    _wide_sigmoid("0.3", NOISES["0.3"], passes=12),
     *(_dense(name, noise) for name, noise in ({"none": {}} | NOISES).items()),
     *(_hidden(f"sparse_a{i}", f"784-256-784, ReLU, L1 of {weight} on activations",
               activations=weight) for i, weight in enumerate(PENALTIES)),
