@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from course_tools.editions import commands as editions
-from course_utils import runtime
-from course_utils.options import DeviceOption
-from course_utils.runtime import CourseError
+from course_utils import folders
+from course_utils.commands.options import DeviceOption
+from course_utils.errors import CourseError
 
 
 def mount(app: typer.Typer) -> None:
@@ -65,13 +65,15 @@ def bench(
     if busy and faces:
         raise CourseError("--busy and --faces are two measurements; ask for one at a time")
 
-    if as_json:
-        runtime.make_folder(as_json.absolute().parent)  # before minutes are spent
+    if as_json:  # looked at before minutes are spent
+        folders.make_folder(as_json.absolute().parent)
+        if folders.is_dir(as_json):
+            raise CourseError(f"{as_json} is a folder; name a file in it: --json FILE")
     tool = beside_others if busy else decoding if faces else benchmark
     rows = tool.records(recipe or [], device=device, rounds=rounds or tool.ROUNDS)
     typer.echo(benchmark.table(rows, tool.COLUMNS))
     if as_json:
-        runtime.write_atomically(as_json, json.dumps(rows, indent=1) + "\n")
+        folders.write_atomically(as_json, json.dumps(rows, indent=1) + "\n")
 
 
 def task(name: str, *arguments: str) -> int:
@@ -89,16 +91,20 @@ def book(
     record: Annotated[
         bool, typer.Option("--record", help="With --execute: keep what the claims measured.")
     ] = False,
-    profile: Annotated[str, typer.Option(help="Of the execution.", metavar="quick|full")] = "full",
+    profile: Annotated[
+        str | None, typer.Option(help="Of the execution; full.", metavar="quick|full")
+    ] = None,
 ) -> None:
     """Build the book; with --execute, run its notebooks first.
 
     The pages are in _build/html.
     """
-    if (chapters or record) and not execute:
-        raise CourseError("chapters and --record go with --execute; the build itself takes neither")
+    if (chapters or record or profile) and not execute:
+        raise CourseError(
+            "chapters, --record and --profile go with --execute; the build itself takes none"
+        )
     if execute:
-        execute_chapters(chapters or [], profile, record)
+        execute_chapters(chapters or [], profile or "full", record)
     raise typer.Exit(task("book"))
 
 

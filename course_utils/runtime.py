@@ -95,14 +95,17 @@ def device(name: str | None = None) -> torch.device:
     import torch
 
     chosen = name or os.environ.get("COURSE_DEVICE") or best_device()
+    otherwise = "try --device cpu, or leave the device out to take the best one"
     try:
         found = torch.device(chosen)
+    except RuntimeError:  # torch would list all that it was ever built for
+        raise CourseError(f"device {chosen!r} is unknown (cpu, cuda, mps); {otherwise}") from None
+    try:
         torch.ones(1, device=found).item()  # a name may parse and the device still be absent
     except (RuntimeError, AssertionError, ImportError) as error:
         reason = str(error).splitlines()[0]
         raise CourseError(
-            f"device {chosen!r} cannot be used here ({reason}); "
-            "try --device cpu, or leave the device out to take the best one"
+            f"device {chosen!r} cannot be used here ({reason}); {otherwise}"
         ) from None
     use_device(device_label(found))
     return found

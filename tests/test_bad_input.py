@@ -3,6 +3,7 @@
 import functools
 import math
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,7 +50,12 @@ def on_mnist(runs, monkeypatch):
 def test_an_unknown_recipe(tiny):
     for command in ("train", "bench"):
         message = refused(command, "nothing-like-it")
-        assert "'nothing-like-it' is unknown" in message and "tiny" in message
+        assert message == (
+            "course: recipe 'nothing-like-it' is unknown; `course recipes` lists them all\n"
+        )
+        assert "did you mean tiny?" in refused(command, "tinny")
+    for command in ("evaluate", "recipes"):
+        assert "`course recipes` lists them all" in refused(command, "nothing-like-it")
 
 
 @pytest.mark.parametrize("name", ["cuda:7", "tpu", "meta"])
@@ -57,6 +63,12 @@ def test_an_unknown_or_absent_device(tiny, name):
     for command in (("train", "tiny"), ("evaluate", "tiny"), ("bench", "tiny")):
         message = refused(*command, "--device", name)
         assert repr(name) in message and "--device cpu" in message
+
+
+def test_an_unknown_device_is_answered_in_one_line(tiny):
+    """Not with the list of everything that torch was ever built for."""
+    message = refused("train", "tiny", "--device", "cudaa")
+    assert "'cudaa' is unknown (cpu, cuda, mps)" in message and len(message) < 160
 
 
 def test_an_unknown_profile(tiny, monkeypatch):
@@ -82,11 +94,30 @@ def test_an_unknown_source(on_mnist, monkeypatch):
         ("train", "tiny", "--threads", "many"),
         ("train", "tiny", "--sed", "1"),
         ("bench", "tiny", "--rounds", "0"),
+        ("claims", "--tolerance", "-1"),
         ("nothing",),
     ],
 )
 def test_words_that_make_no_command(tiny, words):
     assert "Usage: course" in refused(*words)
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ("claims nothing.of-it", "claim 'nothing.of-it' is unknown; `course claims` lists them"),
+        ("claims --rerun ae.test ae.pca3", "'ae.pca3' is one too many"),
+        ("claims --whole", "--whole goes with --rerun ID"),
+        ("book 01", "go with --execute"),
+        ("book --profile quick", "go with --execute"),
+        ("book --execute 99", "no chapter is called '99'; there are: 00_features, 01_"),
+        ("book --execute exercises/99", "no exercise is called 'exercises/99'; .*: exercises/00_"),
+        ("data mnist --hub", "for lfw alone"),
+        ("data lfw --hub --archive x.tgz", "leave --alignment, --archive out"),
+    ],
+)
+def test_options_that_do_not_fit_each_other(tiny, words, why):
+    assert re.search(why, refused(*words.split()))
 
 
 # ----------------------------------------------------------------------------------- damaged files

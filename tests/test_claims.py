@@ -317,6 +317,15 @@ def test_check_fails(stated, values, bad):
     assert result.exit_code == 1 and bad in result.stderr
 
 
+def test_some_claims_are_listed_and_checked_by_their_ids(stated):
+    recorded(stated, small=1.0, full=0.4)
+    listed = course("claims", "a.small", "a.g*").stdout.splitlines()
+    assert [line.split()[1] for line in listed[:-1]] == ["a.small", "a.goal"]
+    assert course("claims", "a.small", "--check").exit_code == 0
+    assert course("claims", "a.*", "--check").exit_code == 1
+    assert "'a.nothing' is unknown" in refused("claims", "a.small", "a.nothing")
+
+
 def test_json_is_a_list_of_flat_records(stated):
     recorded(stated, small=1.0)
     rows = json.loads(course("claims", "--json").stdout)
@@ -498,9 +507,9 @@ def test_what_cannot_be_rerun(stated):
 
 
 def test_rerun_needs_a_clone(stated, monkeypatch):
-    from course_utils import cli
+    from course_utils import commands
 
-    monkeypatch.setattr(cli, "in_clone", lambda: False)
+    monkeypatch.setattr(commands, "in_clone", lambda: False)
     assert "clone" in refused("claims", "--rerun", "a.small")
 
 

@@ -2,19 +2,22 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer.main
 from commands import course, dataset, publish, refused, tiny_recipe
 
 from course_tools import commands as clone_commands
-from course_utils import data, doctor, folders, recipes, runtime, scoring, train
+from course_utils import cli, data, doctor, folders, recipes, runtime, scoring, train
 from course_utils import runs as runs_package
 from course_utils.train import one_loss
 
-COMMANDS = ["doctor", "data", "train", "evaluate", "runs", "claims", "bench", "book"]
+ROOT = Path(__file__).resolve().parents[1]
+COMMANDS = ["doctor", "data", "recipes", "train", "evaluate", "runs", "claims", "bench", "book"]
 COMMANDS += ["student", "instructor", "nbgrader", "collect", "grade"]
 
 
@@ -45,7 +48,7 @@ def test_help_lists_every_command_in_a_full_sentence():
     text = ran("--help")
     for name in (*COMMANDS, "test"):
         assert re.search(rf"^  {name} +[A-Z].*\.$", text, re.M), name
-    assert text.count("...") == text.count("[ARGS]...")  # nothing is cut off
+    assert text.count("...") == text.count("[ARGS]...") == 1  # nothing is cut off
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -77,6 +80,34 @@ def test_an_installed_package_has_no_commands_of_the_clone():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert re.search(r"^  claims ", done.stdout, re.M)
     assert not re.search(r"^  (bench|book|test) ", done.stdout, re.M)
+
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "book").rglob("*.md"))]
+
+
+def quoted(page: Path) -> list[str]:
+    """Return the words after `course` wherever a page quotes the command."""
+    text = page.read_text(encoding="utf-8")
+    found = [" ".join(words.split()) for words in re.findall(r"`course ([^`]+)`", text)]
+    for block in re.findall(r"^```console\n(.*?)^```", text, re.M | re.S):
+        found += re.findall(r"^(?:\S+/bin/)?course (.*?)(?:\s+#.*)?$", block, re.M)
+    return [words for words in found if words != "COMMAND --help"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_the_commands_that_a_page_quotes_are_understood(page):
+    """Word by word, nothing is run; a name alone, as in `course grade`, speaks of the command."""
+    known = typer.main.get_command(cli.app).commands
+    for line in quoted(page):
+        name, *words = shlex.split(line)
+        assert name in known, line
+        if words:
+            known[name].make_context(name, words)
+
+
+def test_the_readme_quotes_most_commands():
+    named = {line.split()[0] for line in quoted(ROOT / "README.md")}
+    assert len(named & set(COMMANDS)) > 10
 
 
 # ----------------------------------------------------------------------------------------- doctor
@@ -148,6 +179,15 @@ def test_train_prints_what_it_reached_and_where_it_is(tiny):
     for name, value in run.metrics.items():
         assert re.search(rf"^  {name} +{value:.4f}$", text, re.M)
     assert run.path.parent == runtime.runs_dir()
+
+
+def test_recipes_are_listed_with_what_they_are(tiny):
+    assert [line.split()[0] for line in ran("recipes").splitlines()] == recipes.names()
+    assert ran("recipes", "mlp_min*", "tiny") == "".join(
+        f"{name:32} {recipes.get(name).full.epochs:3}  {recipes.get(name).says}\n"
+        for name in ("mlp_minute", "mlp_minute_no_noise", "mlp_minute_hard_labels", "tiny")
+    )
+    assert ran("recipes", "mlp*", "mlp") == ran("recipes", "mlp*")  # each once
 
 
 def test_train_says_how_and_takes_threads(tiny, monkeypatch):
@@ -324,6 +364,7 @@ def test_bench_asks_for_its_file_before_it_spends_minutes(tiny, tmp_path, monkey
     monkeypatch.setattr(bench, "records", lambda *a, **b: pytest.fail("too early"))
     (tmp_path / "file").write_text("")
     assert "cannot write" in refused("bench", "tiny", "--json", tmp_path / "file" / "x.json")
+    assert "is a folder" in refused("bench", "tiny", "--json", tmp_path)
 
 
 # ----------------------------------------------------------------------------------- in the clone

@@ -113,19 +113,21 @@ def find(names: list[str], folder: Path) -> list[Path]:
     known = [*rules.chapters(folder), *rules.exercises(folder)]
     if not names:
         return known
-    found = []
-    for name in names:
-        wanted = Path(name).name.removesuffix(".ipynb")
-        among = [
-            p for p in known if rules.is_exercise(p) == (Path(name).parent.name == rules.EXERCISES)
-        ]
-        matches = [path for path in among if wanted in (path.stem, path.name.split("_")[0])]
-        matches = matches or [path for path in known if wanted == path.stem]
-        if not matches:
-            there = ", ".join(path.stem for path in known) or "none yet"
-            raise CourseError(f"no chapter is called {name!r}; there are: {there}")
-        found += matches
-    return found
+    return [path for name in names for path in matching(name, known)]
+
+
+def matching(name: str, known: list[Path]) -> list[Path]:
+    """Return the notebooks among `known` that a name means; CourseError where there is none."""
+    wanted = Path(name).name.removesuffix(".ipynb")
+    exercise = Path(name).parent.name == rules.EXERCISES
+    among = [path for path in known if rules.is_exercise(path) == exercise]
+    matches = [path for path in among if wanted in (path.stem, path.name.split("_")[0])]
+    matches = matches or [path for path in known if wanted == path.stem]
+    if not matches:
+        what, folder = ("exercise", f"{rules.EXERCISES}/") if exercise else ("chapter", "")
+        there = ", ".join(folder + path.stem for path in among) or "none yet"
+        raise CourseError(f"no {what} is called {name!r}; there are: {there}")
+    return matches
 
 
 # ---------------------------------------------------------------------------------- executing

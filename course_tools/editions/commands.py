@@ -26,10 +26,11 @@ def mount(app: typer.Typer) -> None:
 
 
 def student(out: OutOption, site: SiteOption = "") -> None:
-    """Write the students' notebooks, without solutions, and the wheel.
+    """Write the notebooks of students, without solutions.
 
-    Plain Markdown, with a first cell that sets everything up on Colab, in Jupyter or offline. The
-    same clone gives the same bytes. Nothing is written into a folder that holds something else.
+    And the package, as a wheel. They are plain Markdown, with a first cell that sets everything up
+    on Colab, in Jupyter or offline. The same clone gives the same bytes. Nothing is written into a
+    folder that holds something else.
     """
     from course_tools.editions import student
 

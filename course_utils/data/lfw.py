@@ -124,10 +124,7 @@ class Faces(Collection):
 
         Raises CourseError when they can be had from nowhere, are damaged, or incomplete.
         """
-        if alignment not in (None, *ALIGNMENTS):
-            raise CourseError(
-                f"alignment {alignment!r} is unknown; choose one of: {', '.join(ALIGNMENTS)}"
-            )
+        refuse_unknown(alignment)
         root = writable(root)
         if archive is not None:
             alignment = alignment or told_by(archive.name)
@@ -138,6 +135,18 @@ class Faces(Collection):
             alignment = alignment or ("deepfunneled" if mirror_of_ones_own() else "funneled")
             found, what = download(alignment), f"the {alignment} archive"
         self.add(found, alignment, root, what)
+
+    def refuse_other(self, root: Path, alignment: str | None = None,
+                     from_hub: bool = False) -> None:  # fmt: skip
+        refuse_unknown(alignment)
+        place = self.store_in(root)
+        kept = store.read_manifest(place).alignment
+        wanted = "original" if from_hub else alignment or kept
+        if wanted != kept:
+            raise CourseError(
+                f"{place} holds the {kept} photographs, not the {wanted} ones; to have those, "
+                "delete that folder, and say it again"
+            )
 
     def verify(self, root: Path) -> str:
         found = self.store_in(root) or self.store_in(folders.cache_dir() / "data")
@@ -221,6 +230,14 @@ def writable(root: Path) -> Path:
 def read_archive(path: Path) -> dict[str, bytes]:
     """Return the photographs of an archive or folder."""
     return archive.photographs(path)
+
+
+def refuse_unknown(alignment: str | None) -> None:
+    """Raise CourseError for a word that is no alignment; None is for whatever there is."""
+    if alignment not in (None, *ALIGNMENTS):
+        raise CourseError(
+            f"alignment {alignment!r} is unknown; choose one of: {', '.join(ALIGNMENTS)}"
+        )
 
 
 def told_by(name: str) -> str:

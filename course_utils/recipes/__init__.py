@@ -7,6 +7,7 @@ run = recipes.run("ae", seed=3)     # loads, resumes or trains: see `course_util
 from __future__ import annotations
 
 import difflib
+import fnmatch
 
 from course_utils.recipes import (
     ae,
@@ -51,12 +52,21 @@ def names() -> list[str]:
     return list(RECIPES)
 
 
+def chosen(patterns: list[str]) -> list[str]:
+    """Return the names that fit one of some patterns, with * and ? for whatever.
+
+    Raises CourseError for a pattern that fits none.
+    """
+    fitting = [fnmatch.filter(RECIPES, pattern) or [get(pattern).name] for pattern in patterns]
+    return [name for name in RECIPES if any(name in among for among in fitting)]
+
+
 def get(name: str) -> Recipe:
     """Return the recipe `name`; raise CourseError when there is none."""
     if name not in RECIPES:
         near = difflib.get_close_matches(str(name), RECIPES, n=3)
         meant = f"did you mean {' or '.join(near)}? " if near else ""
-        raise CourseError(f"recipe {name!r} is unknown; {meant}choose one of: {', '.join(RECIPES)}")
+        raise CourseError(f"recipe {name!r} is unknown; {meant}`course recipes` lists them all")
     return RECIPES[name]
 
 

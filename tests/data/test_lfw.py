@@ -125,6 +125,7 @@ def test_the_command_builds_verifies_and_names_damage(small_lfw, packed):
     made = course("data", "lfw", "--archive", str(packed))
     assert made.exit_code == 0 and "verified" in made.output
     assert "already" in course("data", "lfw").output
+    assert course("data", "lfw", "--alignment", "deepfunneled").exit_code == 0
     checked = course("data", "lfw", "--verify")
     assert checked.exit_code == 0 and "24 deepfunneled photographs" in checked.output
     folder = small_lfw / "data" / "lfw" / "deepfunneled"
@@ -132,6 +133,18 @@ def test_the_command_builds_verifies_and_names_damage(small_lfw, packed):
     chunk.write_bytes(chunk.read_bytes()[:-1])
     broken = course("data", "lfw", "--verify")
     assert broken.exit_code == 2 and chunk.name in broken.output
+
+
+def test_photographs_of_another_alignment_are_not_passed_over_in_silence(small_lfw, packed):
+    """They are kept as the first archive had them, whatever is asked for later."""
+    assert course("data", "lfw", "--archive", str(packed)).exit_code == 0
+    for words, says in (
+        (("--alignment", "original"), "holds the deepfunneled photographs, not the original ones"),
+        (("--hub",), "not the original ones"),
+        (("--alignment", "deepfuneled"), "'deepfuneled' is unknown"),
+    ):
+        result = course("data", "lfw", *words)
+        assert result.exit_code == 2 and says in result.output
 
 
 def test_mistakes_at_the_command_line_end_with_status_2(small_lfw, packed, few_photographs):

@@ -19,7 +19,7 @@ def test_names_are_unique_and_known():
 
 
 def test_an_unknown_recipe_is_refused():
-    near = r"'aee' is unknown; did you mean ae.*\? choose one of: ae, "
+    near = r"'aee' is unknown; did you mean ae.*\? `course recipes` lists"
     with pytest.raises(CourseError, match=near):
         recipes.run("aee")
 
