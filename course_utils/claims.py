@@ -233,7 +233,8 @@ def line(claim: Claim, value: float, spread: float | None, n: int | None) -> str
     runs = f" ± {spread:.2g} ({n} seeds)" if spread is not None else ""
     stated = f"; stated {claim.stated}" if claim.stated else ""
     where = f"({runtime.profile()}, {claim.measured_on()}{stated})"
-    return f"{mark} {claim.id}: {value:.4g}{runs} {shown(claim.bound)} {where}"
+    link = " " if claim.met(value) else ", expected "
+    return f"{mark} {claim.id}: {value:.4g}{runs}{link}{shown(claim.bound)} {where}"
 
 
 def shown(bound: str) -> str:

@@ -141,7 +141,7 @@ def test_a_missed_claim_stops_the_notebook(stated, capsys, value):
 
 def test_a_missed_goal_is_said_and_no_error(stated, capsys):
     claims.judge("a.goal", 80)
-    assert capsys.readouterr().out == "✗ a.goal: 80 <= 75 (quick, mnist)\n"
+    assert capsys.readouterr().out == "✗ a.goal: 80, expected <= 75 (quick, mnist)\n"
 
 
 def test_a_full_claim_is_not_judged_in_quick(stated, capsys):
@@ -207,7 +207,7 @@ def test_when_a_claim_was_stated_is_said(stated, capsys, stated_when):
 def test_a_refuted_expectation_is_said_and_no_error(stated, capsys):
     (stated / "07.toml").write_text(STATEMENTS.replace('kind = "goal"', 'kind = "expectation"'))
     claims.judge("a.goal", 80)
-    assert capsys.readouterr().out == "✗ a.goal: 80 <= 75 (quick, mnist)\n"
+    assert capsys.readouterr().out == "✗ a.goal: 80, expected <= 75 (quick, mnist)\n"
     recorded(stated, small=1.0, full=0.6, goal=80)
     result = course("claims", "--check")
     assert result.exit_code == 0 and "○ a.goal" in result.stdout

@@ -2,6 +2,7 @@
 
     {claim}`ae.beats-pca3`          the recorded value, with four significant digits
     {claim}`ae.beats-pca3:.1f`      with a format of its own
+    {claim}`mlp.source:.1p`         in percentage points: 5.6 for 0.056
     {claim}`ae.beats-pca3/spread`   another number of the record: spread or n
 
 A number that nobody recorded is an error, so that a build with warnings as errors fails.
@@ -64,7 +65,12 @@ def recorded_text(verdicts: dict[str, Verdict], text: str) -> tuple[str, str]:
 
 
 def show_number(number: float, spec: str = "") -> str:
-    """Return a number as the book prints it: four significant digits unless `spec` says else."""
+    """Return a number as the book prints it: four significant digits unless `spec` says else.
+
+    `spec` is a format of Python; one that ends in "p" gives percentage points: ".1p" 5.6 for 0.056.
+    """
+    if spec.endswith("p"):
+        return format(100 * number, spec[:-1] + "f")
     if spec:
         return format(number, spec)
     return f"{number:.0f}" if abs(number) >= 1000 else f"{float(f'{number:.4g}'):g}"

@@ -58,8 +58,9 @@ MACHINE_PATH = re.compile(
     r"(?<![\w.~/-])/(?:work|root|home|tmp|Users|private|mnt|opt)/[\w.]|\b[A-Z]:\\\w"
 )
 JUDGED_LINE = re.compile(
-    r"^(?P<mark>[✓✗]) (?P<id>\S+): (?P<value>\S+)(?: ± (?P<spread>\S+) \((?P<n>\d+) seeds\))? "
-    r"(?P<bound>.+) \((?P<profile>\w+), (?P<data>[^();]+)(?:; stated (?P<stated>\w+))?\)$"
+    r"^(?P<mark>[✓✗]) (?P<id>\S+): (?P<value>[^\s,]+)(?: ± (?P<spread>\S+) \((?P<n>\d+) seeds\))?"
+    r"(?:, expected)? (?P<bound>.+) "
+    r"\((?P<profile>\w+), (?P<data>[^();]+)(?:; stated (?P<stated>\w+))?\)$"
 )
 NOT_JUDGED_LINE = re.compile(r"^– (?P<id>\S+): ", re.M)
 CLAIM_LINE = re.compile(r"^[✓✗–] (\S+): ", re.M)

@@ -24,7 +24,8 @@ CHROMIUM_OPTIONS = [
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
-# Formulas that are still text, that MathJax could not read, or that are cut and cannot be scrolled.
+# Formulas that are still text, that MathJax could not read, that are cut and cannot be scrolled, or
+# that begin to the left of what is seen.
 MATHS_FAULTS = """() => {
   const article = document.querySelector("article") || document.body;
   const formulas = [...article.querySelectorAll(".math")];
@@ -34,8 +35,12 @@ MATHS_FAULTS = """() => {
     return room && f.getBoundingClientRect().width > room + 1
       && !(getComputedStyle(box).overflowX === "auto" && box.tabIndex === 0);
   });
+  const hidden = [...article.querySelectorAll(".math mjx-math")].filter(f =>
+    f.getBoundingClientRect().left < f.closest(".math").getBoundingClientRect().left - 1);
   return bare.map(f => "not rendered: " + f.textContent.trim().slice(0, 60))
     .concat(cut.map(f => "cut: " + f.closest(".math").textContent.trim().slice(0, 60)))
+    .concat(hidden.map(f => "begins outside: "
+      + f.closest(".math").textContent.trim().slice(0, 60)))
     .concat([...article.querySelectorAll("mjx-merror")].map(e => "unreadable: " + e.textContent));
 }"""
 

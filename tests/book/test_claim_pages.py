@@ -68,10 +68,11 @@ TABLE = "\n\n```{claims-table}\n```"
 
 def test_numbers_come_from_the_record_and_link_to_their_evidence(tmp_path):
     text = "Error {claim}`toy.error`, or {claim}`toy.error:.1f`, ± {claim}`toy.error/spread:.2f`."
+    text += " In points {claim}`toy.error:+.0p`."
     done, page = build(tmp_path, text + TABLE, RECORDS)
     assert done.returncode == 0, done.stderr
-    assert page.count('href="#claim-toy-error"') == 3
-    for shown in (">83.43<", ">83.4<", ">0.21<"):
+    assert page.count('href="#claim-toy-error"') == 4
+    for shown in (">83.43<", ">83.4<", ">0.21<", ">+8343<"):
         assert shown in page
 
 

@@ -72,7 +72,7 @@ def good_notebook():
             'claims.judge("demo.share", share)\nclaims.judge("demo.goal", error)',
             printed(
                 "✓ demo.share: 0.5 in 0.4 .. 0.6 (full, mnist)\n"
-                "✗ demo.goal: 79.04 <= 75 (full, mnist)"
+                "✗ demo.goal: 79.04, expected <= 75 (full, mnist)"
             ),
         ),
         code("int('a')", FAILURE, tags=["raises-exception"]),
