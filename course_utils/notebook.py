@@ -57,17 +57,28 @@ def strip(x: torch.Tensor, words: str, n: int = 8) -> str:
 def cell(value) -> str:
     """Return a table cell.
 
-    Floats have four significant digits. What `claims.over_runs` returns is written as "97.2 ± 2.1":
-    two significant digits of the spread, and as many decimals of the mean. Everything else stands
-    as it prints.
+    Floats have four significant digits. What `claims.over_runs` returns is written as "97.2 ± 2.1",
+    see `with_spread`. Everything else stands as it prints.
     """
     if isinstance(value, dict):
         mean, spread = value["value"], value["spread"]
-        if not spread:
-            return f"{mean:.4g}"
-        decimals = max(0, 1 - math.floor(math.log10(spread)))
-        return f"{mean:.{decimals}f} ± {spread:.{decimals}f}"
+        return with_spread(mean, spread) if spread else f"{mean:.4g}"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def with_spread(mean: float, spread: float) -> str:
+    """Return a mean with its spread, which is not zero: "97.2 ± 2.1".
+
+    The spread has two significant digits, and the mean as many decimals. Past six decimals both
+    are written with a power of ten, and past six significant digits the mean is cut there: more
+    of them nobody reads.
+    """
+    decimals = max(0, 1 - math.floor(math.log10(spread)))
+    if decimals <= 6:
+        return f"{mean:.{decimals}f} ± {spread:.{decimals}f}"
+    before_point = math.floor(math.log10(abs(mean))) + 1 if mean else 0
+    digits = min(max(2, before_point + decimals), 6)
+    return f"{mean:#.{digits}g}".rstrip(".") + f" ± {spread:.1e}"
 
 
 def shapes(model: nn.Module, *inputs: torch.Tensor, blocks: bool = False) -> Markdown:

@@ -78,6 +78,12 @@ def test_tables_show_four_significant_digits():
         ((1e-5, 3e-5), "0.000020 ± 0.000014"),
         ((80.04,), "80.04"),
         ((2.0, 2.0), "2"),
+        # the cosines of chapter 01, and other numbers with more decimals than anybody reads
+        ((0.999997, 0.999999), "0.999998 ± 1.4e-06"),
+        ((0.9999998, 0.9999999), "1.00000 ± 7.1e-08"),
+        ((123456.7, 123456.7 + 2e-8), "123457 ± 1.4e-08"),
+        ((2e-9, 4e-9), "3.0e-09 ± 1.4e-09"),
+        ((-1e-8, 1e-8), "0.00000 ± 1.4e-08"),
     ],
 )
 def test_tables_show_means_to_two_digits_of_their_spread(values, shown):
