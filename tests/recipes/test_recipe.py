@@ -158,7 +158,7 @@ def test_a_variant_differs_in_what_is_named_and_in_nothing_else():
 
 
 def test_what_names_something_takes_its_old_arguments_away():
-    base = recipes.get("ae_sparse_1").variant(
+    base = recipes.get("ae_sparse_2").variant(
         optimizer="sgd", optimizer_args={"momentum": 0.9}, schedule="cosine"
     )
     assert base.variant(loss=losses.reconstruction).loss_args == {}
