@@ -358,7 +358,7 @@ def test_the_claims_of_the_book_can_be_read():
 @pytest.fixture
 def chapter(stated, tmp_path, monkeypatch):
     """Write a chapter that judges a.small, recorded as 1.0; return its file."""
-    from course_tools.chapters import rules
+    from course_tools.chapters import stored as notebooks
 
     folder = tmp_path / "notebooks"
     folder.mkdir()
@@ -377,7 +377,7 @@ def chapter(stated, tmp_path, monkeypatch):
     cells = [nbformat.v4.new_code_cell(line) for line in code]
     path = folder / "07_chapter.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
-    monkeypatch.setattr(rules, "FOLDER", folder)
+    monkeypatch.setattr(notebooks, "FOLDER", folder)
     recorded(stated, small=1.0)
     return path
 

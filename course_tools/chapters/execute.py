@@ -30,7 +30,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 from tqdm import tqdm
 
-from course_tools.chapters import rules
+from course_tools.chapters import claim_rules, rules, stored
 from course_tools.chapters.cells import KERNEL, VERDICT, code_cells, code_sha256, stdout
 from course_utils import claims, console, runtime
 from course_utils.errors import CourseError
@@ -70,7 +70,7 @@ class ThisPython(AsyncKernelManager):
 
 
 def execute(
-    names: list[str], profile: str = "full", record: bool = False, folder: Path = rules.FOLDER
+    names: list[str], profile: str = "full", record: bool = False, folder: Path = stored.FOLDER
 ) -> list[Path]:
     """Execute chapters, stamp them and write them back; return their files.
 
@@ -94,7 +94,7 @@ def execute(
             refuse_unjudged(nb, path, stamp)
             clean(nb, stamp)
             refuse_large(nb, path)
-            if record and not rules.is_exercise(path):
+            if record and not stored.is_exercise(path):
                 recorded = read_records(Path(judged), path, nb)
         runtime.write_atomically(path, nbformat.writes(nb) + "\n")
         for chapter, content in recorded.items():
@@ -110,7 +110,7 @@ def find(names: list[str], folder: Path) -> list[Path]:
     A name is a file's, with or without folder and ending, or a number: both notebooks of a chapter
     that has two. The exercises of a chapter are "exercises/NN".
     """
-    known = [*rules.chapters(folder), *rules.exercises(folder)]
+    known = [*stored.chapters(folder), *stored.exercises(folder)]
     if not names:
         return known
     return [path for name in names for path in matching(name, known)]
@@ -119,12 +119,12 @@ def find(names: list[str], folder: Path) -> list[Path]:
 def matching(name: str, known: list[Path]) -> list[Path]:
     """Return the notebooks among `known` that a name means; CourseError where there is none."""
     wanted = Path(name).name.removesuffix(".ipynb")
-    exercise = Path(name).parent.name == rules.EXERCISES
-    among = [path for path in known if rules.is_exercise(path) == exercise]
+    exercise = Path(name).parent.name == stored.EXERCISES
+    among = [path for path in known if stored.is_exercise(path) == exercise]
     matches = [path for path in among if wanted in (path.stem, path.name.split("_")[0])]
     matches = matches or [path for path in known if wanted == path.stem]
     if not matches:
-        what, folder = ("exercise", f"{rules.EXERCISES}/") if exercise else ("chapter", "")
+        what, folder = ("exercise", f"{stored.EXERCISES}/") if exercise else ("chapter", "")
         there = ", ".join(folder + path.stem for path in among) or "none yet"
         raise CourseError(f"no {what} is called {name!r}; there are: {there}")
     return matches
@@ -162,8 +162,8 @@ def run_cells(
     # no widget keeps what it displays: it becomes an output of the cell, and stays on the page
     client.comm_open_handlers = {"jupyter.widget": lambda message: None}
     env = environment(profile, judged)
-    if rules.is_exercise(path):
-        env |= rules.AS_TESTED
+    if stored.is_exercise(path):
+        env |= stored.AS_TESTED
     started = time.perf_counter()
     with client.setup_kernel(env=env, stderr=subprocess.DEVNULL):
         for index in tqdm(emptied(nb), path.stem, unit="cell", disable=None, leave=False):
@@ -304,10 +304,10 @@ def refuse_large(nb: NotebookNode, path: Path) -> None:
 
 def refuse_unjudged(nb: NotebookNode, path: Path, stamp: dict) -> None:
     """Raise CellFailed when a full execution left claims unjudged: their data were not there."""
-    if stamp["profile"] != "full" or rules.is_exercise(path):
+    if stamp["profile"] != "full" or stored.is_exercise(path):
         return
     printed = "\n".join(stdout(cell) for cell in code_cells(nb))
-    if left := rules.NOT_JUDGED_LINE.findall(printed):
+    if left := claim_rules.NOT_JUDGED_LINE.findall(printed):
         used = ", ".join(stamp["data"]) or "no data"
         raise CellFailed(
             f"{path.name}: not judged, since the cells used {used}: {', '.join(left)}; name the "
@@ -322,11 +322,11 @@ def read_records(judged: Path, path: Path, nb: NotebookNode) -> dict[str, str]:
     older. Raises CourseError when claims of another chapter were judged.
     """
     stated = claims.load()
-    chapter = rules.chapter_of(path, nb, stated)
+    chapter = stored.chapter_of(path, nb, stated)
     foreign = sorted(file.stem for file in judged.glob("*.json") if file.stem != chapter)
     if foreign:
         raise CourseError(f"{path.name} judges claims of chapter {', '.join(foreign)}")
-    beside = rules.judged_beside(path, chapter, stated)
+    beside = stored.judged_beside(path, chapter, stated)
     old = {id: record for id, record in claims.records().items() if id in beside}
     fresh = judged / f"{chapter}.json"
     found = old | (claims.read_records(fresh) if fresh.exists() else {})

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from course_tools.chapters.cells import VERDICT
-from course_tools.chapters.rules import AS_TESTED, EXERCISES
+from course_tools.chapters.stored import AS_TESTED, EXERCISES
 
 NOTEBOOK_TIME = "notebook_seconds"
 SECONDS = 60  # of the processor, which count the same on a busy machine, but for a third or so

@@ -21,7 +21,8 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
-from course_tools.chapters import execute, rules, slices
+from course_tools.chapters import execute, slices, stored
+from course_tools.chapters.cells import code_cells
 from course_utils import claims, runtime
 from course_utils.errors import CourseError
 
@@ -60,7 +61,7 @@ def rerun(
     path, nb = notebook_of(claim)
     part = nb if whole else sliced(nb, id)
     trained = " and ".join(claim.recipes) or "nothing"
-    count = "all cells" if whole else f"{len(part.cells)} of {len(rules.code_cells(nb))} cells"
+    count = "all cells" if whole else f"{len(part.cells)} of {len(code_cells(nb))} cells"
     print(f"{id}: training {trained}, then {count} of {path.name}", flush=True)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
@@ -118,9 +119,9 @@ def draw(ids: list[str], n: int, seed: int) -> list[str]:
 
 def notebook_of(claim: claims.Claim) -> tuple[Path, NotebookNode]:
     """Return the notebook that judges a claim, and its file."""
-    for path in rules.chapters(rules.FOLDER):
+    for path in stored.chapters(stored.FOLDER):
         nb = nbformat.read(path, as_version=4)
-        if claim.id in rules.judged_in(nb):
+        if claim.id in stored.judged_in(nb):
             return path, nb
     raise CourseError(f"no notebook judges {claim.id!r}")
 

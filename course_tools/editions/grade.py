@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from nbformat import NotebookNode
 
-from course_tools.chapters import exercises, rules
+from course_tools.chapters import exercises, stored
 from course_tools.chapters.exercises import Exercise
 from course_tools.editions import folder, report, sandbox, student, submission
+from course_tools.editions.report import Row
 from course_tools.editions.sandbox import Limits, Outcome
 from course_tools.editions.submission import Submission
 from course_utils import folders
@@ -22,39 +22,11 @@ IMPORTS = ["torch", "torch.nn.functional", "torch._dynamo", "matplotlib.pyplot"]
 IMPORTS += ["course_utils.runtime"]
 
 
-@dataclass
-class Row:
-    """The verdict on one exercise of one student.
-
-    Attributes:
-        student, notebook, exercise: what it is about; exercise is "" where the file is at fault.
-        state: "right", "wrong", "crashed", "not attempted", "void", "out of time", "no answer".
-        sentence: of the check, or why there is none.
-        seen: what the learner saw: "right", ...; "" for nothing.
-        remarks: what is odd, in words.
-        code: the learner's.
-    """
-
-    student: str
-    notebook: str
-    exercise: str
-    state: str
-    sentence: str = ""
-    seen: str = ""
-    remarks: list[str] = field(default_factory=list)
-    code: str = ""
-
-    @property
-    def passed(self) -> bool:
-        """Tell whether it counts."""
-        return self.state == "right"
-
-
 def grade(
     handed_in: Path,
     out: Path,
     limits: Limits | None = None,
-    source_folder: Path = rules.FOLDER,
+    source_folder: Path = stored.FOLDER,
     say: Callable[[str], None] = print,
 ) -> list[Row]:
     """Grade what lies in a folder as `course collect` leaves it; write the reports; return rows.
@@ -71,7 +43,7 @@ def grade(
     """
     limits = limits or Limits()
     students = students_of(handed_in)
-    known = {path.stem: student.read(path) for path in rules.exercises(source_folder)}
+    known = {path.stem: student.read(path) for path in stored.exercises(source_folder)}
     if not known:
         raise CourseError(f"{source_folder} holds no exercises to grade by")
     rows: list[Row] = []

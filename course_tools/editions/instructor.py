@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from course_tools.chapters import exercises, rules
+from course_tools.chapters import exercises, stored
 from course_tools.chapters.cells import KERNEL
 from course_tools.editions import folder, markdown, slides, student
 from course_utils import folders
@@ -34,15 +34,15 @@ README = """# Autoencoders, measured: instructor's edition
 """
 
 
-def write(out: Path, root: Path = rules.ROOT) -> list[Path]:
+def write(out: Path, root: Path = stored.ROOT) -> list[Path]:
     """Write the instructor's edition of the clone at `root` into `out`; return its notebooks.
 
     Raises CourseError when a notebook cannot be made plain, notes do not add up, or `out` holds
     something else.
     """
     book = markdown.read_book(root)
-    chapters = rules.chapters(root / "notebooks")
-    found = rules.exercises(root / "notebooks")
+    chapters = stored.chapters(root / "notebooks")
+    found = stored.exercises(root / "notebooks")
     with folder.edition(out, "instructor") as new:
         for path in found:
             nb = answers(path, student.Edition(book))

@@ -12,7 +12,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from course_tools.chapters import exercises, rules
+from course_tools.chapters import exercises, stored
 from course_tools.chapters.cells import KERNEL
 from course_tools.chapters.exercises import Exercise
 from course_tools.editions import folder, markdown, student
@@ -33,13 +33,13 @@ c.ExecutePreprocessor.timeout = 300
 """
 
 
-def write(out: Path, root: Path = rules.ROOT) -> list[Path]:
+def write(out: Path, root: Path = stored.ROOT) -> list[Path]:
     """Write a course folder of nbgrader into `out`; return its source notebooks.
 
     Each notebook of exercises is an assignment: source/NAME/NAME.ipynb. Raises CourseError when
     there are no exercises, or `out` holds something else.
     """
-    sources = rules.exercises(root / "notebooks")
+    sources = stored.exercises(root / "notebooks")
     if not sources:
         raise CourseError(f"{root / 'notebooks'} holds no exercises")
     book = markdown.read_book(root)

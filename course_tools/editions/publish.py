@@ -22,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from urllib.parse import unquote
 
-from course_tools.chapters import rules
+from course_tools.chapters import stored
 from course_tools.editions import folder, student, wheel
 from course_tools.site import build
 from course_utils import console, folders
@@ -35,7 +35,7 @@ STORE = "runs"  # the release that authors put packed runs into
 
 def repository_module() -> ModuleType:
     """Return book/_ext/repository.py, which knows where the book is published."""
-    path = rules.ROOT / "book" / "_ext" / "repository.py"
+    path = stored.ROOT / "book" / "_ext" / "repository.py"
     spec = importlib.util.spec_from_file_location("course_repository", path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # its dataclass asks for it
@@ -43,7 +43,7 @@ def repository_module() -> ModuleType:
     return module
 
 
-def publish(root: Path = rules.ROOT, remote: str = "origin", push: bool = True) -> Path:
+def publish(root: Path = stored.ROOT, remote: str = "origin", push: bool = True) -> Path:
     """Build everything that is published, and push it; return the folder that was pushed.
 
     Raises CourseError when nobody knows where the clone is published, when a button of a page leads

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,6 @@ from typing import TYPE_CHECKING
 from course_utils import folders
 
 if TYPE_CHECKING:
-    from course_tools.editions.grade import Row
     from course_tools.editions.sandbox import Limits
 
 COLUMNS = ("student", "notebook", "exercise", "points", "state", "learner_saw", "sentence",
@@ -33,6 +33,34 @@ pre { background: #8882; padding: .75rem; overflow-x: auto; }
 th { white-space: nowrap; }
 td:first-child { min-width: 9rem; }
 """
+
+
+@dataclass
+class Row:
+    """The verdict on one exercise of one student.
+
+    Attributes:
+        student, notebook, exercise: what it is about; exercise is "" where the file is at fault.
+        state: "right", "wrong", "crashed", "not attempted", "void", "out of time", "no answer".
+        sentence: of the check, or why there is none.
+        seen: what the learner saw: "right", ...; "" for nothing.
+        remarks: what is odd, in words.
+        code: the learner's.
+    """
+
+    student: str
+    notebook: str
+    exercise: str
+    state: str
+    sentence: str = ""
+    seen: str = ""
+    remarks: list[str] = field(default_factory=list)
+    code: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Tell whether it counts."""
+        return self.state == "right"
 
 
 def count(rows: list[Row]) -> str:

@@ -16,7 +16,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
 import course_utils
-from course_tools.chapters import exercises, rules
+from course_tools.chapters import exercises, stored
 from course_tools.chapters.cells import KERNEL, described
 from course_tools.editions import folder, markdown, setup_cell, wheel
 from course_utils import folders
@@ -49,7 +49,7 @@ class Edition:
     release: str = ""
 
 
-def write(out: Path, site: str = "", root: Path = rules.ROOT, release: str = "") -> list[Path]:
+def write(out: Path, site: str = "", root: Path = stored.ROOT, release: str = "") -> list[Path]:
     """Write the student edition of the clone at `root` into `out`; return its notebooks.
 
     The same clone gives the same bytes.
@@ -68,7 +68,7 @@ def write(out: Path, site: str = "", root: Path = rules.ROOT, release: str = "")
         built = wheel.build(new / wheel.FOLDER, root)
         address = f"{site}{PUBLISHED}/{wheel.FOLDER}/{built.name}" if site else ""
         edition = Edition(markdown.read_book(root, site), address, release)
-        sources = [*rules.chapters(root / "notebooks"), *rules.exercises(root / "notebooks")]
+        sources = [*stored.chapters(root / "notebooks"), *stored.exercises(root / "notebooks")]
         for path in sources:
             nb = from_file(path, edition)
             folders.write_atomically(new / path.relative_to(root), nbformat.writes(nb) + "\n")
@@ -89,7 +89,7 @@ def from_file(path: Path, edition: Edition) -> NotebookNode:
     """Return the student's version of the notebook stored at `path`."""
     nb = read(path)
     try:
-        return of_exercises(nb, path, edition) if rules.is_exercise(path) else of_chapter(
+        return of_exercises(nb, path, edition) if stored.is_exercise(path) else of_chapter(
             nb, path, edition)  # fmt: skip
     except CourseError as error:
         raise CourseError(f"{path.name}: {error}") from None

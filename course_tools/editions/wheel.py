@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nbformat
 
-from course_tools.chapters import exercises, rules
+from course_tools.chapters import exercises, stored
 from course_utils import folders
 from course_utils.errors import CourseError
 
@@ -18,7 +18,7 @@ FOLDER = "wheels"  # in the student edition
 TEXTS = (".py", ".toml", ".json", ".md", ".txt")
 
 
-def build(into: Path, root: Path = rules.ROOT) -> Path:
+def build(into: Path, root: Path = stored.ROOT) -> Path:
     """Build the wheel of the clone at `root` into a folder; return its path.
 
     The same sources give the same bytes. Raises CourseError when it cannot be built, or when the
@@ -40,7 +40,7 @@ def build(into: Path, root: Path = rules.ROOT) -> Path:
 
 def refuse_solutions(wheel: Path, root: Path) -> None:
     """Raise CourseError when a part of a graded solution is in a wheel."""
-    notebooks = [nbformat.read(path, as_version=4) for path in rules.exercises(root / "notebooks")]
+    notebooks = [nbformat.read(path, as_version=4) for path in stored.exercises(root / "notebooks")]
     graded = [e for nb in notebooks for e in exercises.exercises(nb) if e.graded]
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():

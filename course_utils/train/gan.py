@@ -100,15 +100,7 @@ def fit_gan(
     step of the generator.
     """
     check_loader(train, "train")
-    if not 1 <= d_steps <= len(train):
-        raise CourseError(
-            f"d_steps is {d_steps}, and an epoch has {len(train)} batches: the generator would "
-            "not learn; choose d_steps from 1 to that number"
-        )
-    if not 0 <= decay < 1:
-        raise CourseError(
-            f"decay is {decay}; it is a share of the epochs, from 0 (rates that stay) to below 1"
-        )
+    check_settings(len(train), d_steps, decay)
     train = Pace(train)
     game = Game(
         generator=generator, discriminator=discriminator, average=average, d_loss=d_loss,
@@ -138,6 +130,19 @@ def fit_gan(
         on_epoch=on_epoch, progress=progress, shown=("train_d_loss", "train_g_loss"),
         hint=train.hint,
     )  # fmt: skip
+
+
+def check_settings(n_batches: int, d_steps: int, decay: float) -> None:
+    """Raise CourseError where no step of the generator or no falling rate can be made of these."""
+    if not 1 <= d_steps <= n_batches:
+        raise CourseError(
+            f"d_steps is {d_steps}, and an epoch has {n_batches} batches: the generator would "
+            "not learn; choose d_steps from 1 to that number"
+        )
+    if not 0 <= decay < 1:
+        raise CourseError(
+            f"decay is {decay}; it is a share of the epochs, from 0 (rates that stay) to below 1"
+        )
 
 
 @dataclass

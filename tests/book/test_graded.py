@@ -6,7 +6,7 @@ import re
 
 import nbformat
 
-from course_tools.chapters import exercises, rules
+from course_tools.chapters import exercises, stored
 
 TAG = re.compile(r"<[^>]+>")
 TEXTS = {".html", ".ipynb", ".js", ".json", ".txt", ".md"}
@@ -21,7 +21,7 @@ def shown(path) -> str:
 
 
 def test_no_file_of_the_site_gives_a_graded_solution_away(site):
-    notebooks = [nbformat.read(path, 4) for path in rules.exercises()]
+    notebooks = [nbformat.read(path, 4) for path in stored.exercises()]
     known = [each for nb in notebooks for each in exercises.exercises(nb)]
     graded = [each for each in known if each.graded]
     found = {path: shown(path) for path in site.rglob("*") if path.suffix in TEXTS}

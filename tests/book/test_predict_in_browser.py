@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from looking import DESKTOP, expect, window
 
-from course_tools.chapters.rules import ROOT
+from course_tools.chapters.stored import ROOT
 
 pytestmark = pytest.mark.browser
 

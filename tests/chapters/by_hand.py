@@ -7,7 +7,7 @@ import ast
 import nbformat
 
 from course_tools.chapters.cells import code_cells, tree
-from course_tools.chapters.rules import FOLDER
+from course_tools.chapters.stored import FOLDER
 
 DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
 IMPORTS = (ast.Import, ast.ImportFrom)

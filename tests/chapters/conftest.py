@@ -7,7 +7,7 @@ from pathlib import Path
 import making
 import pytest
 
-from course_tools.chapters.rules import Notebook
+from course_tools.chapters.stored import Notebook
 
 
 def pytest_collection_modifyitems(items):

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from course_tools.chapters import rules
+from course_tools.chapters import stored
 from course_tools.chapters.cells import code_cells, pictures, purposes, stdout, tags
 
 VERDICT = re.compile(r"^[✓✗–] [a-z]+\.[a-z0-9-]+: ", re.M)  # as claims.judge prints it
@@ -45,8 +45,8 @@ def is_shown(cell, kind):
 def test_what_is_said_of_folded_cells_agrees_with_what_they_stored():
     """The words are read from the source, the outputs come from the kernel."""
     seen = set()
-    for path in rules.chapters():
-        for cell in code_cells(rules.read(path).nb):
+    for path in stored.chapters():
+        for cell in code_cells(stored.read(path).nb):
             if "hide-input" not in tags(cell):
                 continue
             said = set(purposes(cell.source))

@@ -10,7 +10,7 @@ import pytest
 from making import DESCRIBED, code
 from nbformat.v4 import new_notebook, new_output
 
-from course_tools.chapters import execute, rules
+from course_tools.chapters import execute, rules, stored
 from course_tools.chapters.cells import code_sha256, stdout
 from course_utils import claims
 from course_utils.runtime import CourseError
@@ -107,7 +107,7 @@ def test_clean(executed):
         "ValueError: invalid literal for int() with base 10: 'seven'"
     ]
     assert set(nb.metadata) == {"course", "kernelspec", "language_info"}
-    assert list(rules.clean_outputs(rules.Notebook(nb, "01", {}, {}))) == []
+    assert list(rules.clean_outputs(stored.Notebook(nb, "01", {}, {}))) == []
 
 
 def test_record(executed):
@@ -133,7 +133,7 @@ def test_failure_leaves_the_file(tmp_path, capsys, monkeypatch):
     """A cell that fails is shown in short, and the stored notebook stays as it was."""
     path = store(tmp_path, [code("x = 1"), code("def f():\n    return 1 / 0\n\nf()"), code("x")])
     before = path.read_bytes()
-    monkeypatch.setattr(rules, "FOLDER", tmp_path)
+    monkeypatch.setattr(stored, "FOLDER", tmp_path)
     monkeypatch.setattr(execute.execute, "__defaults__", ("full", False, tmp_path))
     assert execute.main(["--profile", "quick", "01"]) == 1
     said = capsys.readouterr().err

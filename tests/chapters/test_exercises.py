@@ -6,13 +6,13 @@ import re
 import nbformat
 import pytest
 
-from course_tools.chapters import exercises, rules
+from course_tools.chapters import exercises, stored
 from course_tools.chapters.cells import stdout, tags
 from course_utils import check
 from course_utils.check.exercise import source_of
 from course_utils.check.verdict import VERDICT_TYPE
 
-NOTEBOOKS = {path.stem: nbformat.read(path, 4) for path in rules.exercises()}
+NOTEBOOKS = {path.stem: nbformat.read(path, 4) for path in stored.exercises()}
 EXERCISES = [(stem, each) for stem, nb in NOTEBOOKS.items() for each in exercises.exercises(nb)]
 IDS = [f"{stem[:2]}-{each.name}" for stem, each in EXERCISES]
 

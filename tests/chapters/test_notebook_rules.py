@@ -9,16 +9,16 @@ import pytest
 from making import DESCRIBED, code, drawing, figure, printed, result, settle
 from nbformat.v4 import new_output
 
-from course_tools.chapters import rules
+from course_tools.chapters import claim_rules, rules, stored
 from course_tools.chapters.cells import code_cells
 
 
 @pytest.mark.parametrize(
-    "path", [*rules.chapters(), *rules.exercises()], ids=lambda path: path.stem
+    "path", [*stored.chapters(), *stored.exercises()], ids=lambda path: path.stem
 )
 def test_chapter(path):
     """Every stored chapter and exercise is good."""
-    found = rules.complaints(rules.read(path))
+    found = rules.complaints(stored.read(path))
     assert not found, "\n".join(found)
 
 
@@ -283,10 +283,10 @@ def test_a_chapter_of_two_notebooks(good):
 
 
 def test_too_many_claims(good):
-    for number in range(rules.CLAIMS - 2):
+    for number in range(claim_rules.CLAIMS - 2):
         id = f"demo.{number}"
         good.claims[id] = replace(good.claims["demo.share"], id=id)
-    ids = tuple(f"demo.{number}" for number in range(rules.CLAIMS - 2))
+    ids = tuple(f"demo.{number}" for number in range(claim_rules.CLAIMS - 2))
     several = replace(good, elsewhere=ids)
     assert rules.complaints(several) == ["26 claims are stated; 25 are the most: the rest goes "
                                          "into tables"]  # fmt: skip
@@ -316,8 +316,8 @@ def test_a_notebook_finds_its_claims_file(tmp_path, monkeypatch, good, name, jud
     stated = {"demo.error": replace(good.claims["demo.error"], chapter="scoring")}
     nb = nbformat.v4.new_notebook(cells=[code(f"claims.judge({judges!r}, 1)")])
     nbformat.write(nb, tmp_path / name)
-    monkeypatch.setattr(rules.claims, "load", lambda: stated)
-    assert rules.read(tmp_path / name).chapter == chapter
+    monkeypatch.setattr(stored.claims, "load", lambda: stated)
+    assert stored.read(tmp_path / name).chapter == chapter
 
 
 RECORD_FAULTS = {  # name: (id, what the record holds instead, part of the complaint)
@@ -355,7 +355,7 @@ def test_bound_moved(good):
 )  # fmt: skip
 def test_rounding(shown, recorded, same):
     """A printed number is compared as printed; a tie may have been rounded either way."""
-    assert rules.agrees(shown, recorded, 4) is same
+    assert claim_rules.agrees(shown, recorded, 4) is same
 
 
 def test_command(capsys, tmp_path, good):

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from course_tools.chapters import execute, rerun, rules, slices
+from course_tools.chapters import execute, rerun, slices, stored
 from course_tools.chapters.cells import code_cells
 from course_utils import claims
 
@@ -130,7 +130,7 @@ def test_recipes_are_read_from_the_code():
 
 def test_a_slice_is_small():
     """What a number about one network rests on is no other network."""
-    nb = nbformat.read(rules.FOLDER / "01_vanilla_autoencoder.ipynb", as_version=4)
+    nb = nbformat.read(stored.FOLDER / "01_vanilla_autoencoder.ipynb", as_version=4)
     of = slices.statements(nb)
     for id, recipes in (
         ("ae.train", {"ae"}),
@@ -152,7 +152,7 @@ MEASURED = {  # by notebook: claims of several kinds, cheap in quick; of others,
 
 def chosen(path: Path, nb) -> list[str]:
     """Return the claims of a notebook whose slices are tried."""
-    ids = rules.judged_in(nb)
+    ids = stored.judged_in(nb)
     return MEASURED.get(path.stem) or ids[:: max(1, len(ids) // 3)]
 
 
@@ -187,7 +187,7 @@ def judged(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", rules.chapters(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", stored.chapters(), ids=lambda path: path.stem)
 def test_a_slice_gives_the_chapters_own_value(judged, path):
     """To the digits of a record; the runs of the chapter are there for the slices to load."""
     nb = nbformat.read(path, as_version=4)

@@ -12,13 +12,13 @@ import nbformat
 import pytest
 from check_answers import CATALOGUE
 
-from course_tools.chapters import exercises, rules
+from course_tools.chapters import exercises, stored
 from course_utils import check
 from course_utils.check.exercise import source_of
 
 GRADED = {
     each.name: each
-    for path in rules.exercises()
+    for path in stored.exercises()
     for each in exercises.exercises(nbformat.read(path, 4))
     if each.graded
 }

@@ -41,6 +41,7 @@ def test_a_shift_moves_by_whole_pixels_and_bares_grey(x):
         assert len(at) == 1
         places |= set(at)
     assert len(places) > 15
+    assert {i for i, _ in places} == {j for _, j in places} == set(range(5))  # as far either way
 
 
 def test_a_nudge_is_a_flip_and_a_shift_by_so_many_pixels(x):

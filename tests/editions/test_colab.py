@@ -21,7 +21,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course_tools.chapters import exercises, rules
+from course_tools.chapters import exercises, stored
 from course_tools.chapters.cells import stdout, tags
 from course_tools.editions.submission import VERDICT
 from course_tools.tasks import venv_python
@@ -31,7 +31,7 @@ pytestmark = [
     pytest.mark.notebook,
     pytest.mark.skipif(os.name == "nt", reason="Colab is no Windows"),
 ]
-SOURCES = [*rules.chapters(), *rules.exercises()]
+SOURCES = [*stored.chapters(), *stored.exercises()]
 SECONDS = 300  # of one notebook; all together stay below five minutes of an idle processor
 
 
@@ -64,7 +64,7 @@ def write_edition(out: Path, address: str) -> None:
     python = str(authors) if authors.exists() else sys.executable
     code = "import sys, pathlib; from course_tools.editions import student; "
     code += "student.write(pathlib.Path(sys.argv[1]), sys.argv[2])"
-    subprocess.run([python, "-c", code, str(out), address], cwd=rules.ROOT, check=True)
+    subprocess.run([python, "-c", code, str(out), address], cwd=stored.ROOT, check=True)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def run(nb: nbformat.NotebookNode, machine: Path, place: Path) -> None:
 
     unwanted = ("PYTHONPATH", "VIRTUAL_ENV", "MPLBACKEND")
     env = {name: value for name, value in os.environ.items() if name not in unwanted}
-    env |= rules.AS_TESTED | {"COURSE_PROGRESS": "0", "COURSE_MINUTE": "3"}
+    env |= stored.AS_TESTED | {"COURSE_PROGRESS": "0", "COURSE_MINUTE": "3"}
     client = NotebookClient(
         nb, kernel_manager_class=Machine, timeout=SECONDS, startup_timeout=120,
         resources={"metadata": {"path": str(place)}}, store_widget_state=False,
@@ -136,19 +136,19 @@ def verdicts(nb: nbformat.NotebookNode) -> dict[str, str]:
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
 def test_a_student_notebook_sets_itself_up_and_runs(source, edition, machine, tmp_path):
-    nb = nbformat.read(edition / source.relative_to(rules.ROOT), as_version=4)
+    nb = nbformat.read(edition / source.relative_to(stored.ROOT), as_version=4)
     original = nbformat.read(source, as_version=4)
     for name in ("course_utils", "autoencoder_course-*"):  # as on a machine that was never used
         for left in own_packages(machine.parents[2]).glob(name):
             shutil.rmtree(left)
-    if rules.is_exercise(source):
+    if stored.is_exercise(source):
         with_answers(nb, original)
     run(nb, machine, tmp_path)
     assert installed(machine) == {"course_utils", "autoencoder_course"}  # neither torch nor numpy
     said = stdout(nb.cells[0])
     assert said.startswith("quick profile on ") and "minutes" in said and "fetch" not in said
     assert not list(tmp_path.glob("course-limits*"))
-    if rules.is_exercise(source):
+    if stored.is_exercise(source):
         checked = [e.name for e in exercises.exercises(original) if e.checked]
         assert verdicts(nb) == dict.fromkeys(checked, "right")
 
@@ -162,7 +162,7 @@ def test_python_is_colabs():
 @pytest.mark.parametrize("lacking", ["wheel", "torch"])
 def test_what_is_missing_is_told_in_a_sentence(lacking, edition, machine, tmp_path):
     source = (
-        nbformat.read(edition / SOURCES[0].relative_to(rules.ROOT), as_version=4).cells[0].source
+        nbformat.read(edition / SOURCES[0].relative_to(stored.ROOT), as_version=4).cells[0].source
     )
     for left in own_packages(machine.parents[2]).glob("course_utils"):
         shutil.rmtree(left)

@@ -6,7 +6,7 @@ import nbformat
 import pytest
 import sample
 
-from course_tools.chapters import rules
+from course_tools.chapters import stored
 from course_tools.editions import instructor, markdown, slides, student
 from course_utils.errors import CourseError
 
@@ -28,9 +28,9 @@ def test_the_same_bytes_twice(clone, tmp_path):
     assert written("a") == written("b")
 
 
-@pytest.mark.parametrize("path", rules.chapters(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", stored.chapters(), ids=lambda path: path.stem)
 def test_every_chapter_has_notes_that_add_up(path):
-    notes = rules.ROOT / instructor.NOTES / f"{path.stem}.md"
+    notes = stored.ROOT / instructor.NOTES / f"{path.stem}.md"
     assert notes.is_file(), f"write {notes}: see the others there"
     assert instructor.faults(notes.read_text(encoding="utf-8")) == []
 
@@ -47,10 +47,10 @@ def test_notes_that_do_not_add_up_are_refused(clone, tmp_path):
 
 
 @pytest.mark.notebook
-@pytest.mark.parametrize("path", rules.chapters()[:1], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", stored.chapters()[:1], ids=lambda path: path.stem)
 def test_slides_show_each_described_figure_and_load_nothing(path):
     nb = student.read(path)
-    page = slides.of(nb, path, markdown.read_book(rules.ROOT))
+    page = slides.of(nb, path, markdown.read_book(stored.ROOT))
     count = sum(bool(cell.metadata.get("mystnb", {}).get("image")) for cell in nb.cells)
     assert page.count("<figure>") == page.count('<img src="data:image/') == count > 5
     assert not re.search(r'(?:src|href)="https?:', page)

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from course_tools.chapters import rules
+from course_tools.chapters import stored
 from course_tools.editions import bibliography, markdown
 from course_utils.errors import CourseError
 
-BOOK = markdown.read_book(rules.ROOT)
-SITE = markdown.read_book(rules.ROOT, "https://ada.github.io/course/")
-PATH = rules.FOLDER / "01_vanilla_autoencoder.ipynb"
+BOOK = markdown.read_book(stored.ROOT)
+SITE = markdown.read_book(stored.ROOT, "https://ada.github.io/course/")
+PATH = stored.FOLDER / "01_vanilla_autoencoder.ipynb"
 
 
 def plain(text: str, book=BOOK) -> str:

@@ -9,7 +9,7 @@ import pytest
 import sample
 import yaml
 
-from course_tools.chapters import rules
+from course_tools.chapters import stored
 from course_tools.editions import publish, student, wheel
 from course_utils.errors import CourseError
 
@@ -184,7 +184,7 @@ def test_a_branch_gets_no_release(tmp_path):
 
 
 def test_the_workflow_has_one_mechanism_and_the_right_to_it():
-    text = (rules.ROOT / ".github/workflows/publish.yml").read_text(encoding="utf-8")
+    text = (stored.ROOT / ".github/workflows/publish.yml").read_text(encoding="utf-8")
     said = yaml.safe_load(text)
     assert said["permissions"] == {"contents": "write"}
     (job,) = said["jobs"].values()

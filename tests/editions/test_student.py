@@ -8,12 +8,12 @@ import nbformat
 import pytest
 import sample
 
-from course_tools.chapters import exercises, rules
+from course_tools.chapters import exercises, stored
 from course_tools.editions import folder, instructor, markdown, setup_cell, student, wheel
 from course_utils import check
 from course_utils.errors import CourseError
 
-CHAPTERS = rules.chapters()
+CHAPTERS = stored.chapters()
 RAW = re.compile(r"\{[a-z][a-z:-]+\}`|^(?:`{3,}|:{3,})\{", re.M)
 
 
@@ -78,7 +78,7 @@ def test_the_first_cell_sets_up_and_says_how_long_it_takes(handed_out):
 def test_the_set_up_knows_every_dependency_but_those_of_torch():
     import tomllib
 
-    said = tomllib.loads((rules.ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    said = tomllib.loads((stored.ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     names = {re.match(r"[\w-]+", word)[0] for word in said["project"]["dependencies"]}
     # Colab has these, and they are not to be touched; deeplake is for LFW's store alone
     names -= {"torch", "torchvision", "numpy", "matplotlib", "deeplake"}
@@ -88,7 +88,7 @@ def test_the_set_up_knows_every_dependency_but_those_of_torch():
 @pytest.mark.notebook
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_chapters_are_plain_and_keep_their_pictures(path):
-    nb = student.from_file(path, student.Edition(markdown.read_book(rules.ROOT)))
+    nb = student.from_file(path, student.Edition(markdown.read_book(stored.ROOT)))
     source = nbformat.read(path, as_version=4)
     texts = [cell.source for cell in nb.cells if cell.cell_type == "markdown"]
     assert not RAW.search("\n".join(re.sub(r"```.*?```", "", text, flags=re.S) for text in texts))
@@ -192,26 +192,26 @@ def test_a_wheel_with_a_graded_solution_is_refused(clone, tmp_path):
 
 def graded_in_the_course():
     """Return the graded exercises of the course itself."""
-    notebooks = [nbformat.read(path, 4) for path in rules.exercises()]
+    notebooks = [nbformat.read(path, 4) for path in stored.exercises()]
     return [each for nb in notebooks for each in exercises.exercises(nb) if each.graded]
 
 
 def test_a_graded_solution_is_in_no_file_that_a_wheel_is_made_of():
     graded = graded_in_the_course()
     assert graded, "one exercise at least is graded"
-    for path in sorted((rules.ROOT / "course_utils").rglob("*.py")):
+    for path in sorted((stored.ROOT / "course_utils").rglob("*.py")):
         assert not exercises.leaks(path.read_text(encoding="utf-8"), graded), path
 
 
 def test_a_graded_solution_is_in_the_answers_alone():
     graded = graded_in_the_course()
-    book = markdown.read_book(rules.ROOT)
-    for path in rules.exercises():
+    book = markdown.read_book(stored.ROOT)
+    for path in stored.exercises():
         handed_out = student.from_file(path, student.Edition(book))
         shown = "\n".join(cell.source for cell in handed_out.cells)
         assert not exercises.leaks(shown, graded), path.stem
     for each in graded:
-        names = [path for path in rules.exercises() if each.name in path.read_text("utf-8")]
+        names = [path for path in stored.exercises() if each.name in path.read_text("utf-8")]
         texts = [instructor.answers(path, student.Edition(book)) for path in names]
         assert any(exercises.leaks("\n".join(c.source for c in nb.cells), [each]) for nb in texts)
 

@@ -5,10 +5,10 @@ import shutil
 import nbformat
 import pytest
 
-from course_tools.chapters import execute, exercises, rules
+from course_tools.chapters import execute, exercises, rules, stored
 from course_tools.editions import markdown, student
 
-TEMPLATES = rules.ROOT / "book" / "templates"
+TEMPLATES = stored.ROOT / "book" / "templates"
 # a template is short, quick and on drawn data: these rules are for what is published
 OF_SIZE = ("code cells, not", "nbval compares", "in the profile", "not on real data")
 
@@ -22,7 +22,7 @@ def test_the_exercise_is_well_formed_and_loses_its_solution():
     nb = read("exercise")
     one, two = exercises.exercises(nb)
     assert one.checked and not two.checked
-    edition = student.Edition(markdown.read_book(rules.ROOT))
+    edition = student.Edition(markdown.read_book(stored.ROOT))
     made = student.of_exercises(nb, TEMPLATES / "exercise.ipynb", edition)
     assert not exercises.leaks("\n".join(cell.source for cell in made.cells), [one, two])
 
@@ -36,7 +36,7 @@ def executed(name, place):
     stamp = execute.run_cells(nb, path, "quick", None)
     execute.clean(nb, stamp)
     nbformat.write(nb, path)
-    return rules.read(path)
+    return stored.read(path)
 
 
 @pytest.mark.slow

@@ -101,6 +101,23 @@ def test_the_price_is_felt_by_the_encoder(batch):
     assert not torch.allclose(*grads)
 
 
+class Spreading:
+    """Stands for a model whose codes have the mean 0, and a spread that tells the label."""
+
+    n_classes = 2
+    pixels = staticmethod(torch.sigmoid)
+
+    def __call__(self, x, y):
+        return torch.zeros_like(x), torch.zeros(len(x), 4), (2.0 * y[:, None]).expand(-1, 4)
+
+
+def test_drawn_codes_are_compared_and_not_their_means():
+    torch.manual_seed(0)
+    x, y = torch.rand(400, 1, 2, 2), torch.arange(400) % 2
+    terms = losses.silent_negative_elbo(Spreading(), x, y, weight=1.0, variance=0.1)
+    assert terms["mmd"] > 0.02
+
+
 def test_the_same_in_bf16():
     torch.manual_seed(0)
     z = torch.randn(len(Y), 3)
