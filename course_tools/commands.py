@@ -37,7 +37,8 @@ def bench(
         Path | None, typer.Option("--json", help="Also write the records to FILE.", metavar="FILE")
     ] = None,
     rounds: Annotated[
-        int | None, typer.Option(help="Epochs timed of each loop, 5; of the others, 3.", min=1)
+        int | None,
+        typer.Option(help="Epochs timed of each loop, 5; of the others, 3.", min=1, max=1000),
     ] = None,
     device: DeviceOption = None,
 ) -> None:

@@ -7,10 +7,12 @@ check that fails with 1.
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 from typer.core import TyperGroup
 
+import course_utils
 from course_utils import commands, console
 from course_utils.commands.evidence import claims
 from course_utils.commands.kept_runs import runs
@@ -35,12 +37,34 @@ class Course(TyperGroup):
 
 app = typer.Typer(
     cls=Course,
-    help="Train, score and check what the course on autoencoders shows.",
+    help="Train, score and check what the course on autoencoders shows.\n\n"
+    "Begin with `course doctor`; `course COMMAND --help` says more.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+
+def print_version(wanted: bool) -> None:
+    """Print the version, and end there."""
+    if wanted:
+        typer.echo(course_utils.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=print_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Take the options that stand before a command; its help is that of `app`."""
+
+
 for command in (doctor, data, recipes, train, evaluate, runs, claims):
     app.command()(command)
 

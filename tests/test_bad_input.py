@@ -54,6 +54,7 @@ def test_an_unknown_recipe(tiny):
             "course: recipe 'nothing-like-it' is unknown; `course recipes` lists them all\n"
         )
         assert "did you mean tiny?" in refused(command, "tinny")
+        assert "did you mean tiny?" in refused(command, "TINY")
     for command in ("evaluate", "recipes"):
         assert "`course recipes` lists them all" in refused(command, "nothing-like-it")
 
@@ -94,6 +95,7 @@ def test_an_unknown_source(on_mnist, monkeypatch):
         ("train", "tiny", "--threads", "many"),
         ("train", "tiny", "--sed", "1"),
         ("bench", "tiny", "--rounds", "0"),
+        ("bench", "tiny", "--rounds", "10000000000000000000000"),
         ("claims", "--tolerance", "-1"),
         ("nothing",),
     ],
@@ -113,6 +115,10 @@ def test_words_that_make_no_command(tiny, words):
         ("book --execute 99", "no chapter is called '99'; there are: 00_features, 01_"),
         ("book --execute exercises/99", "no exercise is called 'exercises/99'; .*: exercises/00_"),
         ("data mnist --hub", "for lfw alone"),
+        ("runs pack --from x --out y", "--from goes with `course runs fetch`"),
+        ("runs fetch ae --from x --out y", "--out with `course runs pack`"),
+        ("runs --from x", "--from goes with `course runs fetch`"),
+        ("runs fetch ae --from x --delete", "takes names alone"),
         ("data lfw --hub --archive x.tgz", "leave --alignment, --archive out"),
     ],
 )
@@ -202,6 +208,12 @@ def test_no_run_at_all(tiny, tmp_path):
     for run in (tmp_path / "nowhere", tmp_path / "empty", "tiny", "nothing-like-it"):
         refused("evaluate", run)
     assert "no run" in refused("evaluate", tmp_path / "empty")
+
+
+def test_no_such_run_of_a_recipe(tiny):
+    """The command that makes it is said, option by option."""
+    message = refused("evaluate", "tiny", "--profile", "full", "--seed", "3")
+    assert message.endswith("make one: course train tiny --profile full --seed 3\n")
 
 
 def test_a_file_where_a_run_should_be(tiny, tmp_path):

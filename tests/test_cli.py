@@ -11,6 +11,7 @@ import pytest
 import typer.main
 from commands import course, dataset, publish, refused, tiny_recipe
 
+import course_utils
 from course_tools import commands as clone_commands
 from course_utils import cli, data, doctor, folders, recipes, runtime, scoring, train
 from course_utils import runs as runs_package
@@ -44,7 +45,8 @@ def run_folder(output: str) -> str:
 # ------------------------------------------------------------------------------------------- help
 
 
-def test_help_lists_every_command_in_a_full_sentence():
+def test_help_lists_every_command_in_a_full_sentence(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     text = ran("--help")
     for name in (*COMMANDS, "test"):
         assert re.search(rf"^  {name} +[A-Z].*\.$", text, re.M), name
@@ -61,6 +63,14 @@ def test_every_option_is_explained(name):
 
 def test_without_arguments_the_help_is_shown():
     assert "Commands:" in course().output
+
+
+def test_the_version_is_shown():
+    assert ran("--version") == f"{course_utils.__version__}\n"
+
+
+def test_the_help_says_where_to_begin():
+    assert "Begin with `course doctor`" in ran("--help")
 
 
 def test_the_module_is_the_command():

@@ -43,13 +43,16 @@ def runs(
     """
     from course_utils.runs import catalogue
 
-    if names and names[0] in ("fetch", "pack"):
-        ship(names[0], names[1:], place, out)
-        return
-    if place or out:
+    verb = names[0] if names and names[0] in ("fetch", "pack") else ""
+    if (place and verb != "fetch") or (out and verb != "pack"):
         raise CourseError("--from goes with `course runs fetch`, --out with `course runs pack`")
     wanted = {"stale": stale, "unfinished": unfinished, "damaged": damaged}
     states = {state for state, on in wanted.items() if on}
+    if verb and (states or delete):
+        raise CourseError(f"`course runs {verb}` takes names alone, no states and no --delete")
+    if verb:
+        ship(verb, names[1:], place, out)
+        return
     if delete and not names and not states:
         raise CourseError("--delete wants to know which runs: name them, or say --stale, ...")
     place = folders.runs_dir()

@@ -10,6 +10,7 @@ import typer
 
 from course_utils import folders, runtime
 from course_utils.commands.options import DeviceOption, ProfileOption, SeedOption
+from course_utils.errors import CourseError
 
 
 def recipes(
@@ -17,10 +18,10 @@ def recipes(
         list[str] | None, typer.Argument(help="With * for whatever; all if left out.")
     ] = None,
 ) -> None:
-    """List what can be trained by name, in the order of the chapters.
+    """List what can be trained by name.
 
-    The number is that of the epochs in the full profile. A description that begins with ... goes
-    on from the one above it.
+    In the order of the chapters, with the number of epochs in the full profile. A description that
+    begins with ... goes on from the one above it.
     """
     from course_utils import recipes
 
@@ -66,7 +67,9 @@ def train(
         run = runs.run(recipe, seed, profile, device, out=out, resume=resume, threads=threads)
     except (training.Interrupted, KeyboardInterrupt) as error:
         again = train_command(recipe, profile, seed, device, threads, out)
-        typer.echo(f"course: {str(error) or 'stopped by hand'}\nTo go on:  {again}", err=True)
+        typer.echo(
+            f"course: {str(error) or 'stopped by hand'}\nTo go on:  {again} --resume", err=True
+        )
         raise typer.Exit(130) from None
     if not done:
         precision = run.info["precision"]
@@ -90,8 +93,8 @@ def announce(folder: Path, done: bool, resume: bool) -> None:
         typer.echo("nothing to resume: starting afresh")
 
 
-def train_command(recipe, profile, seed, device, threads, out) -> str:
-    """Return the command that resumes a training, with the options that were given."""
+def train_command(recipe, profile, seed, device=None, threads=None, out=None) -> str:
+    """Return the command that trains a run, with the options that were given."""
     words = ["course", "train", recipe]
     options = {
         "--profile": profile, "--seed": seed or None, "--device": device, "--threads": threads,
@@ -99,7 +102,7 @@ def train_command(recipe, profile, seed, device, threads, out) -> str:
     }  # fmt: skip
     for option, value in options.items():
         words += [option, str(value)] if value is not None else []
-    return shlex.join([*words, "--resume"])
+    return shlex.join(words)
 
 
 def evaluate(
@@ -118,12 +121,16 @@ def evaluate(
     """
     from course_utils import scoring
 
+    chosen = runtime.device(device)  # a wrong name is told before anything else happens
     folder = folders.located(run)
     if not folders.exists(folder) and Path(run).name == run:  # a name and no path: a recipe's
         from course_utils import runs
 
         folder = runs.plan(run, seed, profile).folder
-    result = scoring.score_again(folder, split, runtime.device(device))
+        if not folders.exists(folder):
+            made = train_command(run, profile, seed)
+            raise CourseError(f"no such run of the recipe {run!r} is kept; make one: {made}")
+    result = scoring.score_again(folder, split, chosen)
     typer.echo(f"{result.title}\n{'':20} {'now':>12} {'recorded':>12}")
     for name, now, recorded in result.rows:
         typer.echo(f"{name:20} {now:12.4f} {recorded:12.4f}")

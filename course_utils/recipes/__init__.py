@@ -64,7 +64,7 @@ def chosen(patterns: list[str]) -> list[str]:
 def get(name: str) -> Recipe:
     """Return the recipe `name`; raise CourseError when there is none."""
     if name not in RECIPES:
-        near = difflib.get_close_matches(str(name), RECIPES, n=3)
+        near = difflib.get_close_matches(str(name).lower(), RECIPES, n=3)
         meant = f"did you mean {' or '.join(near)}? " if near else ""
         raise CourseError(f"recipe {name!r} is unknown; {meant}`course recipes` lists them all")
     return RECIPES[name]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import filelock
 import pytest
 from looking import CHROMIUM_OPTIONS, chromium_or_skip, find_chromium
+from serving import served
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,29 +40,11 @@ def site() -> Path:
     return ROOT / "_build" / "html"
 
 
-class QuietHandler(SimpleHTTPRequestHandler):
-    """Serves files and keeps silent about it."""
-
-    def log_message(self, *words):
-        """Say nothing."""
-
-
 @pytest.fixture(scope="module")
 def serve():
     """Return a function that serves a folder on this machine and returns its address."""
-    servers = []
-
-    def start(folder: Path) -> str:
-        handler = partial(QuietHandler, directory=str(folder))
-        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_port}"
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    with contextlib.ExitStack() as servers:
+        yield lambda folder: servers.enter_context(served(folder))
 
 
 # one per module: Playwright keeps an event loop running, and other tests want theirs

@@ -114,17 +114,6 @@ def campaign(kind: str, files: list[Path], read: Callable[[], object], same: Cal
     return f"{kind}: {DAMAGES[kind]} damages, {told} told, {harmless} harmless"
 
 
-@pytest.fixture
-def tell(capsys):
-    """Return a function that prints a line past pytest's capture."""
-
-    def say(line: str) -> None:
-        with capsys.disabled():
-            print(f"\n  {line}", end="", flush=True)
-
-    return say
-
-
 def same_tensors(one, other) -> bool:
     """Tell whether two dicts or sequences of tensors are equal."""
     if isinstance(one, dict):

@@ -145,17 +145,6 @@ def leftovers(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.name.endswith(".tmp")]
 
 
-@pytest.fixture
-def tell(capsys):
-    """Return a function that prints a line past pytest's capture."""
-
-    def say(line: str) -> None:
-        with capsys.disabled():
-            print(f"\n  {line}", end="", flush=True)
-
-    return say
-
-
 class Mine:
     """Files of the user's, in places where the course writes too."""
 

@@ -1,9 +1,8 @@
 """`course data`: what is fetched is verified, the files of others stay, every mirror is tried."""
 
-import functools
+import contextlib
 import gzip
 import hashlib
-import http.server
 import json
 import os
 import socket
@@ -15,18 +14,12 @@ import numpy as np
 import pytest
 import torchvision.datasets
 from commands import as_idx, course, refused
+from serving import served
 
 from course_utils import data, folders
 from course_utils.data import mirrors
 from course_utils.data.mnist_like import FILES, MNIST
 from course_utils.errors import CourseError
-
-
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    """Serve files without a log."""
-
-    def log_message(self, *args):
-        pass
 
 
 def contents(sizes=(7, 3)) -> dict[str, bytes]:
@@ -64,20 +57,9 @@ def root(tmp_path, monkeypatch, published):
 
 @pytest.fixture
 def serve():
-    """Return a function that serves a folder on this machine; it returns the address."""
-    servers = []
-
-    def start(folder) -> str:
-        handler = functools.partial(QuietHandler, directory=str(folder))
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_port}"
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    """Return a function that serves a folder on this machine and returns its address."""
+    with contextlib.ExitStack() as servers:
+        yield lambda folder: servers.enter_context(served(folder))
 
 
 def is_complete(root) -> bool:

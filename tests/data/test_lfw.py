@@ -1,25 +1,17 @@
 """The faces: found, built, decoded, cached, split by person, drawn where there are none."""
 
-import functools
-import http.server
 import io
 import os
-import threading
 
 import lfw_like
 import pytest
 import torch
-from typer.testing import CliRunner
+from commands import course
+from serving import served
 
 from course_utils import data, provenance
-from course_utils.cli import app
 from course_utils.data import decoding, drawn_faces, hub, lfw, store
 from course_utils.errors import CourseError
-
-
-def course(*words: str):
-    """Run the command in this process."""
-    return CliRunner().invoke(app, list(words))
 
 
 @pytest.fixture
@@ -182,23 +174,13 @@ def test_where_the_data_folder_cannot_be_written_the_store_goes_to_the_cache(
     assert (small_lfw / "cache" / "data" / "lfw" / "deepfunneled" / store.MANIFEST).exists()
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder without telling."""
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def server(tmp_path):
     """Return the address of a server of a folder, and the folder."""
     folder = tmp_path / "served"
     folder.mkdir()
-    handler = functools.partial(Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as served:
-        threading.Thread(target=served.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{served.server_port}", folder
-        served.shutdown()
+    with served(folder) as address:
+        yield address, folder
 
 
 def test_a_mirror_is_asked_and_what_it_gives_is_checked(

@@ -7,19 +7,17 @@ touch nothing else.
 
 from __future__ import annotations
 
-import functools
-import http.server
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
-import threading
 import venv
 from pathlib import Path
 
 import nbformat
 import pytest
+from serving import served
 
 from course_tools.chapters import exercises, stored
 from course_tools.chapters.cells import stdout, tags
@@ -35,24 +33,13 @@ SOURCES = [*stored.chapters(), *stored.exercises()]
 SECONDS = 300  # of one notebook; all together stay below five minutes of an idle processor
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder and says nothing."""
-
-    def log_message(self, *words):
-        pass
-
-
 @pytest.fixture(scope="module")
 def edition(tmp_path_factory):
     """Return the folder of a student edition whose wheel a server on this machine serves."""
     place = tmp_path_factory.mktemp("published")
-    handler = functools.partial(Quiet, directory=str(place))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_address[1]}/"
-        write_edition(place / "student", address)
+    with served(place) as address:
+        write_edition(place / "student", f"{address}/")
         yield place / "student"
-        server.shutdown()
 
 
 def write_edition(out: Path, address: str) -> None:

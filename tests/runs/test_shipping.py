@@ -1,25 +1,16 @@
 """Runs packed for a release and fetched from a server on this machine."""
 
-import functools
-import http.server
 import json
-import threading
 import zipfile
 
 import pytest
 from commands import course, refused, tiny_recipe
+from serving import served
 
 from course_utils import folders, recipes
 from course_utils import runs as course_runs
 from course_utils.errors import CourseError
 from course_utils.runs import shipping
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder and says nothing."""
-
-    def log_message(self, *words):
-        pass
 
 
 @pytest.fixture
@@ -35,11 +26,8 @@ def release(runs, tmp_path, monkeypatch):
 @pytest.fixture
 def address(release):
     """Return the address of a server that serves the release."""
-    handler = functools.partial(Quiet, directory=str(release))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
+    with served(release) as address:
+        yield address
 
 
 def packed(release):
