@@ -187,11 +187,11 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=0, help="that the training took")
     parser.add_argument("--scores-only", action="store_true", help="keep the generator there is")
     args = parser.parse_args(words)
+    name, average, last, rows = trained(args.run)  # a wrong folder is told before minutes are spent
     people = faces("real", "full")
     held = torch.cat([people.val.x, people.test.x])
     judge = Judge(held, people.train.x)
     print("training faces against held-out people:", judge.floor())
-    name, average, last, rows = trained(args.run)
     average, last = in_fp16(network(average)), network(last)  # as a reader gets it
     found = record(judge, name, average, last, rows, args.seconds)
     before = begun(name)["images"]

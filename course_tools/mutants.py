@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from course_utils import console
+from course_utils.errors import CourseError
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = Path(__file__).with_name("mutants.toml")
@@ -236,10 +237,10 @@ def report(mutants: list[Mutant]) -> int:
 
 
 def choose(mutants: list[Mutant], ids: list[str]) -> list[Mutant]:
-    """Return the mutants with the given ids, or all; raise SystemExit for an unknown id."""
+    """Return the mutants with the given ids, or all; raise CourseError for an unknown id."""
     unknown = set(ids) - {m.id for m in mutants}
     if unknown:
-        raise SystemExit(f"no mutant is named {', '.join(sorted(unknown))}; see --list")
+        raise CourseError(f"no mutant is named {', '.join(sorted(unknown))}; see --list")
     return [m for m in mutants if not ids or m.id in ids]
 
 
@@ -251,7 +252,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("ids", nargs="*", metavar="ID", help="plant these only")
     parser.add_argument("--list", action="store_true", help="only say which there are")
     options = parser.parse_args(arguments)
-    mutants = choose(load(), options.ids)
+    try:
+        mutants = choose(load(), options.ids)
+    except CourseError as error:
+        parser.error(str(error))  # ends with exit status 2
     if options.list:
         for m in mutants:
             print(f"{m.id}: {m.says} ({m.file}; {', '.join(m.tests)})")

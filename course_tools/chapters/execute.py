@@ -85,7 +85,7 @@ def execute(
     """
     if record and runtime.profile(profile) != "full":
         raise CourseError("claims are recorded from the full profile only; leave --record out")
-    paths = find(names, folder)
+    paths = stored.find(names, folder)
     for path in paths:
         nb = nbformat.read(path, as_version=4)
         recorded = {}
@@ -102,32 +102,6 @@ def execute(
         used = ", ".join(stamp["data"]) or "no data"
         print(f"{path.name}: {stamp['profile']}, {used}, {stamp['seconds']} s")
     return paths
-
-
-def find(names: list[str], folder: Path) -> list[Path]:
-    """Return the files of the chapters and exercises named, all when none is.
-
-    A name is a file's, with or without folder and ending, or a number: both notebooks of a chapter
-    that has two. The exercises of a chapter are "exercises/NN".
-    """
-    known = [*stored.chapters(folder), *stored.exercises(folder)]
-    if not names:
-        return known
-    return [path for name in names for path in matching(name, known)]
-
-
-def matching(name: str, known: list[Path]) -> list[Path]:
-    """Return the notebooks among `known` that a name means; CourseError where there is none."""
-    wanted = Path(name).name.removesuffix(".ipynb")
-    exercise = Path(name).parent.name == stored.EXERCISES
-    among = [path for path in known if stored.is_exercise(path) == exercise]
-    matches = [path for path in among if wanted in (path.stem, path.name.split("_")[0])]
-    matches = matches or [path for path in known if wanted == path.stem]
-    if not matches:
-        what, folder = ("exercise", f"{stored.EXERCISES}/") if exercise else ("chapter", "")
-        there = ", ".join(folder + path.stem for path in among) or "none yet"
-        raise CourseError(f"no {what} is called {name!r}; there are: {there}")
-    return matches
 
 
 # ---------------------------------------------------------------------------------- executing

@@ -2,8 +2,8 @@
 
 nbval passes notebooks that are stripped, that lost their figures, or that were executed in another
 state of their code; these rules refuse them. Each rule takes one `Notebook` and yields sentences,
-one per fault. `python -m course_tools.chapters.rules` prints them for all and exits 1 when
-there are any; the tests do the same.
+one per fault. `python -m course_tools.chapters.rules` prints them for all, or for those named
+(`04`, `exercises/04`, a path), and exits 1 when there are any; the tests do the same.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from pathlib import Path
 
 import nbformat
 
-from course_tools.chapters import slices
+from course_tools.chapters import slices, stored
 from course_tools.chapters.cells import code_sha256, described, draws, pictures, tags, text, texts
 from course_tools.chapters.claim_rules import claims_are_judged, claims_are_recorded
-from course_tools.chapters.stored import Notebook, chapters, exercises, numbered, read
+from course_tools.chapters.stored import Notebook, numbered
 from course_utils import console
+from course_utils.errors import CourseError
 
 CELLS = (25, 40)  # code cells of a chapter
 MEDIAN_LINES, MOST_LINES = 10, 30  # of a code cell
@@ -187,16 +188,28 @@ def complaints(notebook: Notebook) -> list[str]:
 
 
 def main(words: list[str]) -> int:
-    """Print the complaints about the files named, or about all; return the exit status."""
+    """Print the complaints about the notebooks named, or about all; return the exit status.
+
+    0 where there are none, 1 where there are some, 2 for a name that is no notebook's.
+    """
     console.be_lenient()
-    paths = [Path(word) for word in words] or [*chapters(), *exercises()]
     count = 0
-    for path in paths:
-        for complaint in complaints(read(path)):
-            count += 1
-            print(f"{path.name}: {complaint}", file=sys.stderr)
+    try:
+        paths = [path for word in words for path in meant(word)] or stored.find([])
+        for path in paths:
+            for complaint in complaints(stored.read(path)):
+                count += 1
+                print(f"{path.name}: {complaint}", file=sys.stderr)
+    except CourseError as error:
+        print(error, file=sys.stderr)
+        return 2
     print(f"{len(paths)} notebooks, {count} complaints")
     return 1 if count else 0
+
+
+def meant(word: str) -> list[Path]:
+    """Return the notebooks that a word means: a file anywhere, or chapters by their name."""
+    return [Path(word)] if Path(word).is_file() else stored.find([word])
 
 
 if __name__ == "__main__":

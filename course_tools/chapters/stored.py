@@ -12,6 +12,7 @@ from nbformat import NotebookNode
 
 from course_tools.chapters.cells import code_cells, judged_ids
 from course_utils import claims
+from course_utils.errors import CourseError
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "notebooks"
@@ -74,6 +75,32 @@ def is_exercise(path: Path) -> bool:
     return path.absolute().parent.name == EXERCISES
 
 
+def find(names: list[str], folder: Path = FOLDER) -> list[Path]:
+    """Return the files of the chapters and exercises named, all when none is.
+
+    A name is a file's, with or without folder and ending, or a number: both notebooks of a chapter
+    that has two. The exercises of a chapter are "exercises/NN".
+    """
+    known = [*chapters(folder), *exercises(folder)]
+    if not names:
+        return known
+    return [path for name in names for path in matching(name, known)]
+
+
+def matching(name: str, known: list[Path]) -> list[Path]:
+    """Return the notebooks among `known` that a name means; CourseError where there is none."""
+    wanted = Path(name).name.removesuffix(".ipynb")
+    exercise = Path(name).parent.name == EXERCISES
+    among = [path for path in known if is_exercise(path) == exercise]
+    matches = [path for path in among if wanted in (path.stem, path.name.split("_")[0])]
+    matches = matches or [path for path in known if wanted == path.stem]
+    if not matches:
+        what, folder = ("exercise", f"{EXERCISES}/") if exercise else ("chapter", "")
+        there = ", ".join(folder + path.stem for path in among) or "none yet"
+        raise CourseError(f"no {what} is called {name!r}; there are: {there}")
+    return matches
+
+
 def judged_in(nb: NotebookNode) -> list[str]:
     """Return the ids of the claims that a notebook judges."""
     return [id for cell in code_cells(nb) for id in judged_ids(cell) if id]
@@ -91,8 +118,16 @@ def chapter_of(path: Path, nb: NotebookNode, stated: dict[str, claims.Claim]) ->
 
 
 def read(path: Path) -> Notebook:
-    """Return the notebook stored at `path`, with the statements and records of the book."""
-    nb, stated = nbformat.read(path, as_version=4), claims.load()
+    """Return the notebook stored at `path`, with the statements and records of the book.
+
+    Raises CourseError for a file that is no notebook.
+    """
+    try:
+        nb = nbformat.read(path, as_version=4)
+    except (OSError, ValueError, nbformat.ValidationError) as error:
+        why = str(error).partition("\n")[0][:80]
+        raise CourseError(f"{path} cannot be read as a notebook ({why})") from None
+    stated = claims.load()
     if is_exercise(path):
         return Notebook(nb, path.stem[:2], {}, {}, exercise=True)
     chapter = chapter_of(path, nb, stated)

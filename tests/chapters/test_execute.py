@@ -227,22 +227,6 @@ def test_an_exercise_is_executed_as_it_is_tested(tmp_path, monkeypatch):
     assert nb.metadata.course.profile == "quick"
 
 
-def test_names(tmp_path):
-    """A notebook is named by number, by name, or by path; exercises by their folder too."""
-    (tmp_path / "exercises").mkdir()
-    for name in ("01_a.ipynb", "02_b.ipynb", "02_c.ipynb", "draft.ipynb", "exercises/02_d.ipynb"):
-        store(tmp_path, [code("1")], name)
-    every = ["01_a", "02_b", "02_c", "draft", "02_d"]
-    assert [path.stem for path in execute.find([], tmp_path)] == every
-
-    def found(*names):
-        return [path.stem for path in execute.find(list(names), tmp_path)]
-
-    assert found("02_b", "01", f"{tmp_path}/01_a.ipynb") == ["02_b", "01_a", "01_a"]
-    assert found("02") == ["02_b", "02_c"] and found("exercises/02") == ["02_d"]
-    assert found("02_d", "draft.ipynb") == ["02_d", "draft"]
-
-
 def test_cells_may_be_given_seconds(tmp_path):
     """What takes longer is stopped, not waited for."""
     nb = new_notebook(cells=[code("1"), code("import time; time.sleep(60)")])

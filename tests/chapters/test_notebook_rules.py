@@ -304,22 +304,6 @@ def test_an_exercise(good):
     assert len(rules.complaints(exercise)) == 3
 
 
-@pytest.mark.parametrize(
-    ("name", "judges", "chapter"),
-    [
-        ("07_mlp_dropout.ipynb", "demo.error", "07"),  # the rule then says that it is not stated
-        ("scoring_generators.ipynb", "demo.error", "scoring"),
-        ("notes.ipynb", "", "notes"),
-    ],
-)
-def test_a_notebook_finds_its_claims_file(tmp_path, monkeypatch, good, name, judges, chapter):
-    stated = {"demo.error": replace(good.claims["demo.error"], chapter="scoring")}
-    nb = nbformat.v4.new_notebook(cells=[code(f"claims.judge({judges!r}, 1)")])
-    nbformat.write(nb, tmp_path / name)
-    monkeypatch.setattr(stored.claims, "load", lambda: stated)
-    assert stored.read(tmp_path / name).chapter == chapter
-
-
 RECORD_FAULTS = {  # name: (id, what the record holds instead, part of the complaint)
     "misses": ("demo.error", {"value": 170.0}, "is 170.0, not < 161.9"),
     "moved": ("demo.share", {"value": 0.51}, "the record 0.51"),
@@ -365,3 +349,14 @@ def test_command(capsys, tmp_path, good):
     nbformat.write(good.nb, path)
     assert rules.main([str(path)]) == 1
     assert "01_demo.ipynb: the notebook has no stamp" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [("99", "no chapter is called '99'; there are: 00_"),
+     ("exercises/99", "no exercise is called 'exercises/99'"),
+     (__file__, "cannot be read as a notebook")],
+)  # fmt: skip
+def test_what_is_no_notebook_is_told_with_exit_status_2(capsys, word, says):
+    assert rules.main([word]) == 2
+    assert says in capsys.readouterr().err
