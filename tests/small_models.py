@@ -16,6 +16,14 @@ def lively(model):
     return model.eval()
 
 
+def enlarged(model, factor=3.0):
+    """Return the model with weights large enough for outputs to differ, in eval mode."""
+    with torch.no_grad():
+        for p in model.parameters():
+            p.mul_(factor)
+    return model.eval()
+
+
 def small_vae():
     """Return a small VAE for images of SHAPE."""
     return lively(VAE(widths=(8,), code_dim=3, image_shape=SHAPE))

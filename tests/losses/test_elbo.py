@@ -5,31 +5,13 @@ import math
 import numpy as np
 import pytest
 import torch
-from small_models import SHAPE, lively, small_vae
+from small_models import SHAPE, lively
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from course_utils import losses, train
 from course_utils.data.loader import Batches
 from course_utils.models import VAE, ConditionalAutoencoder, ConditionalVAE
 from course_utils.runtime import CourseError
-
-
-@pytest.fixture
-def model():
-    """Return a small VAE for images of 4 x 4."""
-    return small_vae()
-
-
-@pytest.fixture
-def x():
-    """Return 12 grey images of 4 x 4."""
-    return torch.rand(12, *SHAPE, generator=torch.Generator().manual_seed(1))
-
-
-@pytest.fixture
-def binary(x):
-    """Return 12 black and white images of 4 x 4."""
-    return x.round()
 
 
 @pytest.fixture

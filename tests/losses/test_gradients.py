@@ -4,24 +4,12 @@ import math
 
 import pytest
 import torch
-from small_models import SHAPE, lively, small_vae
+from small_models import SHAPE, lively
 from torch.distributions import Normal
 
 from course_utils import losses
 from course_utils.models import VAE
 from course_utils.runtime import CourseError
-
-
-@pytest.fixture
-def model():
-    """Return a small VAE for images of 4 x 4."""
-    return small_vae()
-
-
-@pytest.fixture
-def binary():
-    """Return 12 black and white images of 4 x 4."""
-    return torch.rand(12, *SHAPE, generator=torch.Generator().manual_seed(1)).round()
 
 
 @pytest.fixture

@@ -10,18 +10,6 @@ from course_utils.models import MLP, VAE, Autoencoder
 from course_utils.runtime import CourseError
 
 
-@pytest.fixture
-def x():
-    """Return 12 grey images of 4 x 4."""
-    return torch.rand(12, *SHAPE, generator=torch.Generator().manual_seed(1))
-
-
-@pytest.fixture
-def model():
-    """Return a small VAE for images of 4 x 4."""
-    return small_vae()
-
-
 def seeded(function, *arguments):
     """Return what the function makes with the random numbers that follow `manual_seed(5)`."""
     torch.manual_seed(5)

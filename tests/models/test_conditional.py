@@ -2,18 +2,11 @@
 
 import pytest
 import torch
+from small_models import enlarged
 
 from course_utils.models import VAE, ConditionalAutoencoder, ConditionalVAE
 from course_utils.models.conditional import one_hot
 from course_utils.runtime import CourseError
-
-
-def enlarged(model, factor=3.0):
-    """Return the model with weights large enough for outputs to differ, in eval mode."""
-    with torch.no_grad():
-        for p in model.parameters():
-            p.mul_(factor)
-    return model.eval()
 
 
 @pytest.fixture

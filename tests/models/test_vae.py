@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from small_models import enlarged
 from torch import nn
 
 from course_utils import recipes
@@ -9,14 +10,6 @@ from course_utils.models import VAE, ConditionalVAE, ConvVAE
 from course_utils.train import parameter_count
 
 VARIATIONAL = [lambda: VAE((30, 20), 5), ConvVAE, lambda: VAE(code_dim=2, activation="gelu")]
-
-
-def enlarged(model, factor=3.0):
-    """Return the model with weights large enough for outputs to differ, in eval mode."""
-    with torch.no_grad():
-        for p in model.parameters():
-            p.mul_(factor)
-    return model.eval()
 
 
 @pytest.fixture
