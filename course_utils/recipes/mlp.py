@@ -102,7 +102,7 @@ def settle(model: nn.Module, batches) -> None:
 
 def shuffled_pixels(profile: str | None = None) -> Dataset:
     """Return the digits, the pixels of all images moved by the same permutation."""
-    dataset = few(2_000)(profile=profile)
+    dataset = few(1_000)(profile=profile)
     order = torch.randperm(784, generator=torch.Generator().manual_seed(0))
 
     def moved(split: Split) -> Split:
@@ -141,20 +141,20 @@ BEST_ARGS = {"widths": (400, 400, 400), "activation": "gelu", "batch_norm": True
 def _source(name: str, says: str, full: Settings = SOURCE, quick: Settings = SOURCE_QUICK, **rest):
     """Return a recipe for the source's network, trained batch by batch as the source does."""
     return Recipe(name, says, MLP, rest.pop("model_args", SOURCE_ARGS), losses.classification,
-                  full, quick, data=few(2_000), fit=fit_in_stretches, **rest)  # fmt: skip
+                  full, quick, data=few(1_000), fit=fit_in_stretches, **rest)  # fmt: skip
 
 
 def _best(name: str, says: str, full: Settings, model_args: dict, **rest) -> Recipe:
     """Return a recipe for a perceptron with noise on the pixels and softened labels."""
     return Recipe(name, says, MLP, BEST_ARGS | model_args, losses.smoothed_classification, full,
                   rest.pop("quick", BEST_QUICK), rest.pop("loss_args", {"smoothing": 0.1}),
-                  rest.pop("data", few(2_000)), fit=fit_and_settle, **rest)  # fmt: skip
+                  rest.pop("data", few(1_000)), fit=fit_and_settle, **rest)  # fmt: skip
 
 
 RECIPES = [
     Recipe("softmax", "softmax regression: 784 weights for each digit, no hidden layer", MLP,
            {"widths": ()}, losses.classification, PLAIN, replace(PLAIN, epochs=3), {},
-           few(2_000), seeds=5),
+           few(1_000), seeds=5),
     _source("mlp", "784-300-10, ReLU, dropout, Adagrad from 0.1, 3,000 batches of 100, as source"
             " 004", seeds=5),
     _source("mlp_accumulator_0", "the same with Adagrad from 0, torch's default",
