@@ -63,7 +63,7 @@ class Settings:
             convolutional VAE trains 1.8 times faster, the MLP autoencoder 1.4 times slower, since
             its matrices do not repay the casts of every step (two Xeon cores with AMX). A processor
             without bf16 instructions pays dearly: on one thread of an EPYC with AVX2 alone an epoch
-            of the recipe `vae` took 28.5 s, not 4.2 (7 times), of `vae_binary` 117, not 6.8 (17).
+            of the recipe `vae` took 28.5 s, not 4.2 (7 times), of `vae_binary_40` 117, not 6.8.
         channels_last: memory format of the convolutions, faster there: 133 -> 112 s per epoch of
             the convolutional VAE on one core; nothing where there are none.
 
