@@ -76,11 +76,12 @@ def score_pair(recipe: Recipe, model: nn.Module, batches) -> dict[str, float]:
 
 FULL = Settings(epochs=30, batch_size=256, lr=1e-3, optimizer_args={"betas": (0.5, 0.99)})
 QUICK = replace(FULL, epochs=10)
+BRIEF = replace(FULL, epochs=4)  # rows of a table that say nothing in the quick profile
 
 
-def _plane(name: str, says: str, data=plane.spots, seeds: int = 1, **game) -> Recipe:
+def _plane(name: str, says: str, data=plane.spots, seeds: int = 1, quick=QUICK, **game) -> Recipe:
     """Return a recipe in the plane."""
-    return Recipe(name, says, PlaneGAN, {}, None, FULL, QUICK, game, data, seeds, fit_pair,
+    return Recipe(name, says, PlaneGAN, {}, None, FULL, quick, game, data, seeds, fit_pair,
                   score_pair)  # fmt: skip
 
 
@@ -108,11 +109,12 @@ RECIPES = [
     _plane("gan_spots", "a GAN on eight spots, with R1", seeds=3, **CURED),
     _plane("gan_collapsed", "the same without R1, the generator far ahead", seeds=3,
            game="non-saturating", d_lr=0.1),
-    _plane("gan_r1_alone", "R1, and the generator still far ahead", seeds=3,
+    _plane("gan_r1_alone", "R1, and the generator still far ahead", seeds=3, quick=BRIEF,
            **CURED, d_lr=0.1),
-    _plane("gan_rates_alone", "equal rates, and no R1", seeds=3, game="non-saturating"),
+    _plane("gan_rates_alone", "equal rates, and no R1", seeds=3, quick=BRIEF,
+           game="non-saturating"),
     _plane("gan_saturating", "the same with the loss as it was first written", seeds=3,
-           game="saturating"),
+           quick=BRIEF, game="saturating"),
     _faces("gan_dcgan", "the corrected DCGAN on faces", "batch",
            {"game": "non-saturating", "signed": True}, DCGAN_FULL),
     _faces("gan_r1", "R1 in the place of batch norm in the discriminator", "none", R1),

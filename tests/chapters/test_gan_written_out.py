@@ -7,15 +7,16 @@ import pytest
 import torch
 
 from course_utils import losses, runtime, train
-from course_utils.data import Batches
+from course_utils.data import Batches, plane
 from course_utils.data.augment import nudged
 from course_utils.models import gan, plane_gan
 
 GAME, FACES = "06_gan_game", "06_gan_faces"
 REMEDIES = {"d_step": 12, "follow": 7}  # lines at most
 WANTED = ("perceptron", "PointGenerator", "PointDiscriminator", "as_dcgan", "Generator",
-          "Discriminator", "d_loss", "g_loss", "step")  # fmt: skip
-LINES = {"step": 13, "d_loss": 10, "g_loss": 10}  # at most; networks 25
+          "Discriminator", "d_loss", "g_loss", "steepness", "step",
+          "smallest_game", "width_in_spots")  # fmt: skip
+LINES = {"step": 16, "d_loss": 10, "g_loss": 10}  # at most; networks 25
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +61,8 @@ def test_the_losses_are_those_of_the_package(written):
     assert written["d_loss"](zero, zero).item() == pytest.approx(2 * math.log(2))
 
 
-@pytest.mark.parametrize("kind", ["points", "faces"])
-def test_the_step_is_that_of_fit_gan(written, kind):
+@pytest.mark.parametrize(("kind", "r1"), [("points", 0.0), ("points", 3.0), ("faces", 0.0)])
+def test_the_step_is_that_of_fit_gan(written, kind, r1):
     """One epoch of each from the same seed: the same weights, up to the last digits."""
     torch.manual_seed(5)
     if kind == "points":
@@ -79,14 +80,40 @@ def test_the_step_is_that_of_fit_gan(written, kind):
         torch.manual_seed(1)
         if ours:
             for real, _ in batches:
-                written["step"](g, d, g_opt, d_opt, real)
+                written["step"](g, d, g_opt, d_opt, real, r1)
         else:
             train.fit_gan(g, d, average, batches, epochs=1, d_loss=losses.logistic_d,
                           g_loss=losses.non_saturating_g, d_optimizer=d_opt, g_optimizer=g_opt,
-                          progress=False)  # fmt: skip
+                          r1=r1, penalty_every=1, progress=False)  # fmt: skip
         trained.append([*g.state_dict().items(), *d.state_dict().items()])
     for (name, ours), (_, theirs) in zip(*trained, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_the_smallest_game_circles_and_comes_to_rest_with_the_penalty(written):
+    """The first steps by hand. log(1 - D) circles; -log D comes nearer slowly; R1 ends it."""
+    play = written["smallest_game"]
+    w = -0.1 * 0.5  # from w = 0 at x = 1: the slope of softplus(w x) in w is sigmoid(0)
+    x = 1 - 0.1 * 0.05 / (1 + math.exp(-0.05))
+    assert play(losses.non_saturating_g, 0.0, 2)[1].tolist() == pytest.approx([x, w], abs=1e-6)
+    x = 1 - 0.1 * 0.05 / (1 + math.exp(0.05))
+    assert play(losses.saturating_g, 0.0, 2)[1].tolist() == pytest.approx([x, w], abs=1e-6)
+    circle = play(losses.saturating_g, 0.0).norm(dim=1)
+    assert circle.min() > 0.9 and circle.max() < 1.1
+    slow = play(losses.non_saturating_g, 0.0).norm(dim=1)
+    assert 0.2 < slow[-1] < 0.5 and slow[250] - slow[-1] < slow[0] - slow[250]
+    assert play(losses.non_saturating_g, 0.3)[-1].norm() < 0.01
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_the_width_of_spots_is_that_of_a_normal_distribution_cut_at_three_deviations(
+    written, share
+):
+    x, spot = plane.spots_points(40_000, torch.Generator().manual_seed(4))
+    x = plane.centres()[spot] + share * (x - plane.centres()[spot])
+    cut = (3 / share) ** 2 / 2  # by the density of the squared distance, which is exponential
+    wanted = share * plane.SPOT_WIDTH * math.sqrt(1 - cut / math.expm1(cut))
+    assert written["width_in_spots"](x) == pytest.approx(wanted, rel=0.01)
 
 
 @pytest.fixture(scope="module")
