@@ -76,7 +76,7 @@ def score_pair(recipe: Recipe, model: nn.Module, batches) -> dict[str, float]:
 
 FULL = Settings(epochs=30, batch_size=256, lr=1e-3, optimizer_args={"betas": (0.5, 0.99)})
 QUICK = replace(FULL, epochs=10)
-BRIEF = replace(FULL, epochs=4)  # rows of a table that say nothing in the quick profile
+BRIEF = replace(FULL, epochs=4)  # of games of which the quick profile says nothing
 
 
 def _plane(name: str, says: str, data=plane.spots, seeds: int = 1, quick=QUICK, **game) -> Recipe:
@@ -105,10 +105,11 @@ def _faces(name: str, says: str, norm: str, game: dict, full: Settings = FACES_F
 
 CURED = {"game": "non-saturating", "r1": 0.5, "penalty_every": 1}
 RECIPES = [
-    _plane("gan_ring", "a GAN on a ring in the plane", plane.ring, **CURED),
+    _plane("gan_ring", "a GAN on a ring in the plane", plane.ring, quick=BRIEF,
+           **CURED),
     _plane("gan_spots", "a GAN on eight spots, with R1", seeds=3, **CURED),
     _plane("gan_collapsed", "the same without R1, the generator far ahead", seeds=3,
-           game="non-saturating", d_lr=0.1),
+           quick=BRIEF, game="non-saturating", d_lr=0.1),
     _plane("gan_r1_alone", "R1, and the generator still far ahead", seeds=3, quick=BRIEF,
            **CURED, d_lr=0.1),
     _plane("gan_rates_alone", "equal rates, and no R1", seeds=3, quick=BRIEF,
