@@ -66,6 +66,6 @@ def data(
         return
     found.refuse_other(root, **options)
     if verify:
-        typer.echo(f"{found.title} in {place} is what was published: {found.verify(root)}")
+        typer.echo(f"{found.title} in {place} {found.verify(root)}")
     else:
         typer.echo(f"{found.title} is already in {place}; --verify checks it")

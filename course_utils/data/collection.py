@@ -56,7 +56,10 @@ class Collection(ABC):
 
     @abstractmethod
     def verify(self, root: Path) -> str:
-        """Check all that is in `root`; return in words what was checked, or raise CourseError."""
+        """Check all that is in `root`; return in words what it is, or raise CourseError.
+
+        The words follow a name: "is what was published: four files, SHA-256 checked".
+        """
 
     @abstractmethod
     def real(self, root: Path, profile: str) -> Dataset:

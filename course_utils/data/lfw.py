@@ -86,7 +86,8 @@ class Faces(Collection):
             for place in ("", self.folder, "mirror"):
                 packed = folders.data_dir() / place / ARCHIVES[alignment]
                 if folders.is_file(packed):
-                    return self.add(archive.photographs(packed), alignment, roots[1], str(packed))
+                    found, sha256 = archive.photographs(packed), store.sha256_of(packed)
+                    return self.add(found, alignment, roots[1], str(packed), sha256)
         if insist:
             raise CourseError(
                 f"there is no LFW in {roots[0]}; fetch it with: course data lfw, or give an "
@@ -94,21 +95,17 @@ class Faces(Collection):
             )
         return None
 
-    def add(self, photographs: dict[str, bytes], alignment: str, root: Path, what: str) -> Path:
+    def add(self, photographs: dict[str, bytes], alignment: str, root: Path, what: str,
+            sha256: str | None = None) -> Path:  # fmt: skip
         """Make the store of all photographs below `root`; return its folder.
 
         Raises CourseError when they are incomplete, or not what the alignment says; `what` names
-        where they come from.
+        where they come from, `sha256` is that of their archive.
         """
         if len(photographs) != COUNT:
             raise CourseError(f"{what} holds {len(photographs):,} photographs; LFW has {COUNT:,}")
-        known = CONTENT.get(alignment)
-        if known and store.content_sha256(photographs) != known:
-            raise CourseError(
-                f"{what} does not hold the {alignment} photographs as they were published; name "
-                f"their --alignment ({', '.join(ALIGNMENTS)}), or fetch the archive again"
-            )
-        store.build(root / self.folder / alignment, photographs, alignment)
+        check_alignment(alignment, what, store.content_sha256(photographs), sha256)
+        store.build(root / self.folder / alignment, photographs, alignment, sha256)
         return root / self.folder / alignment
 
     def fetch(self, root: Path, archive: Path | None = None, alignment: str | None = None,
@@ -118,8 +115,8 @@ class Faces(Collection):
         Args:
             root: the data folder.
             archive: a .tgz of LFW, or a folder; without one the photographs are downloaded.
-            alignment: of the photographs; where None, told from the archive's name, else what
-                the mirrors have.
+            alignment: of the photographs; where None, told from the archive's hash, else its
+                name; without an archive, what the mirrors have.
             from_hub: ask Activeloop's hub instead of the mirrors.
 
         Raises CourseError when they can be had from nowhere, are damaged, or incomplete.
@@ -127,14 +124,18 @@ class Faces(Collection):
         refuse_unknown(alignment)
         root = writable(root)
         if archive is not None:
-            alignment = alignment or told_by(archive.name)
             found, what = read_archive(archive), str(archive)
+            sha256 = store.sha256_of(archive) if folders.is_file(archive) else None
+            known = alignment_of(store.content_sha256(found), sha256)
+            alignment = alignment or known or told_by(archive.name)
         elif from_hub:
             alignment, found, what = "original", hub.photographs(), hub.ADDRESS
+            sha256 = None
         else:
             alignment = alignment or ("deepfunneled" if mirror_of_ones_own() else "funneled")
             found, what = download(alignment), f"the {alignment} archive"
-        self.add(found, alignment, root, what)
+            sha256 = MIRRORS[alignment][1] if alignment in MIRRORS else None  # it was compared
+        self.add(found, alignment, root, what, sha256)
 
     def refuse_other(self, root: Path, alignment: str | None = None,
                      from_hub: bool = False) -> None:  # fmt: skip
@@ -151,8 +152,15 @@ class Faces(Collection):
     def verify(self, root: Path) -> str:
         found = self.store_in(root) or self.store_in(folders.cache_dir() / "data")
         manifest = store.check(found)
-        files = len(manifest.files)
-        return f"{manifest.rows:,} {manifest.alignment} photographs, {files} files, SHA-256 checked"
+        check_alignment(manifest.alignment, str(found), manifest.content, manifest.archive)
+        what = f"{manifest.rows:,} {manifest.alignment} photographs, {len(manifest.files)} files"
+        if alignment_of(manifest.content, manifest.archive):
+            return f"is what was published: {what}, SHA-256 checked"
+        return (
+            f"has not changed since it was made: {what}, SHA-256 checked. Whether these are "
+            "the photographs that were published cannot be told: the store names no archive whose "
+            "hash is known. One that is made from the published archive does"
+        )
 
     # --------------------------------------------------------------------------------- the splits
 
@@ -160,6 +168,7 @@ class Faces(Collection):
         """Return the faces of the store in the folder `root`, split by person."""
         x, names = decoding.cached(root)
         manifest = store.read_manifest(root)
+        check_alignment(manifest.alignment, str(root), manifest.content, manifest.archive)
         people, y, rows = self.split(names, profile)
         sizes = self.sizes_of(profile)
         parts = [Split(x[chosen], y[chosen]) for chosen in rows]
@@ -237,6 +246,39 @@ def refuse_unknown(alignment: str | None) -> None:
     if alignment not in (None, *ALIGNMENTS):
         raise CourseError(
             f"alignment {alignment!r} is unknown; choose one of: {', '.join(ALIGNMENTS)}"
+        )
+
+
+def alignment_of(content: str, archive: str | None) -> str | None:
+    """Return the alignment of photographs as they were published; None where they are not known.
+
+    Args:
+        content: of their listing, as `store.content_sha256`.
+        archive: SHA-256 of the archive that they came from, where there was one.
+    """
+    known = {sha256: alignment for alignment, (_, sha256) in MIRRORS.items()}
+    known |= {sha256: alignment for alignment, sha256 in CONTENT.items()}
+    return known.get(content) or known.get(archive)
+
+
+def check_alignment(alignment: str, what: str, content: str, archive: str | None) -> None:
+    """Raise CourseError where photographs are known not to be of the alignment that is said.
+
+    Args:
+        alignment: that is said.
+        what: holds them.
+        content, archive: hashes, as in `alignment_of`.
+    """
+    known = alignment_of(content, archive)
+    if known not in (None, alignment):
+        raise CourseError(
+            f"{what} holds the {known} photographs, not the {alignment} ones; make the store from "
+            f"their archive with: course data lfw --archive FILE --alignment {known}"
+        )
+    if known is None and alignment in CONTENT:
+        raise CourseError(
+            f"{what} does not hold the {alignment} photographs as they were published; name "
+            f"their --alignment ({', '.join(ALIGNMENTS)}), or fetch the archive again"
         )
 
 

@@ -94,7 +94,7 @@ class MnistLike(Collection):
     def verify(self, root: Path) -> str:
         for name in FILES:
             self.content(root, name)
-        return "four files, SHA-256 checked"
+        return "is what was published: four files, SHA-256 checked"
 
     def fetch(self, root: Path, archive: Path | None = None) -> None:
         """Fetch the files that `root` lacks or that are damaged; see `Collection.fetch`.

@@ -23,7 +23,7 @@ from pathlib import Path
 from course_utils import folders
 from course_utils.errors import CourseError
 
-FORMAT = 1
+FORMAT = 2  # 1 knew of no archive
 MANIFEST = "manifest.json"
 ROWS_AT_ONCE = 64  # per commit: a chunk is read whole, whichever of its rows is wanted
 V3_FILES = ("dataset_meta.json", "version_control_info.json")  # what Deep Lake 3 leaves
@@ -39,6 +39,7 @@ class Manifest:
         rows: how many photographs.
         content: SHA-256 of the list of their names and SHA-256s, whatever the kind.
         files: path below the store -> [size in bytes, SHA-256].
+        archive: SHA-256 of the archive that they came from; None for a folder, or if not known.
     """
 
     kind: str
@@ -46,6 +47,7 @@ class Manifest:
     rows: int
     content: str
     files: dict[str, list]
+    archive: str | None = None
 
 
 def content_sha256(photographs: dict[str, bytes]) -> str:
@@ -67,7 +69,9 @@ def lake_runs() -> bool:
 # ---------------------------------------------------------------------------------------- building
 
 
-def build(store: Path, photographs: dict[str, bytes], alignment: str) -> Manifest:
+def build(
+    store: Path, photographs: dict[str, bytes], alignment: str, archive: str | None = None
+) -> Manifest:
     """Make the store of `photographs`, or keep the one that is there and holds the same.
 
     It is built beside its place and moved there when it is finished, so that a process killed in
@@ -76,7 +80,7 @@ def build(store: Path, photographs: dict[str, bytes], alignment: str) -> Manifes
     Args:
         store: the folder to make.
         photographs: JPEG bytes by name, as `archive.photographs` returns them.
-        alignment: written into the manifest.
+        alignment, archive: written into the manifest.
 
     Raises CourseError when the folder cannot be written or the disk is full.
     """
@@ -85,14 +89,17 @@ def build(store: Path, photographs: dict[str, bytes], alignment: str) -> Manifes
     folders.make_folder(store.parent)
     with folders.lock(store.parent / f".{store.name}.lock", f"the store {store}"):
         sweep(store)
-        if (found := intact(store)) and (found.content, found.alignment) == (content, alignment):
+        found = intact(store)
+        same = found and (found.content, found.alignment) == (content, alignment)
+        if same and archive in (None, found.archive):
             return found
         new = store.with_name(f".{store.name}.{os.getpid()}.tmp")
         try:
             with folders.in_words("write to", store):
                 new.mkdir()
                 kind = write_rows(new, photographs)
-            manifest = Manifest(kind, alignment, len(photographs), content, files_of(new))
+            files = files_of(new)
+            manifest = Manifest(kind, alignment, len(photographs), content, files, archive)
             text = json.dumps({"format": FORMAT} | asdict(manifest), indent=1)
             folders.write_atomically(new / MANIFEST, text + "\n")
             replace_folder(new, store)

@@ -1,6 +1,7 @@
 """The faces: found, built, decoded, cached, split by person, drawn where there are none."""
 
 import io
+import json
 import os
 
 import lfw_like
@@ -158,6 +159,78 @@ def test_other_photographs_than_the_published_are_refused(small_lfw, packed, mon
     monkeypatch.setattr(lfw, "CONTENT", {"deepfunneled": "0" * 64})
     with pytest.raises(CourseError, match="does not hold the deepfunneled photographs"):
         lfw.LFW.fetch(small_lfw / "data", packed)
+
+
+@pytest.fixture
+def two_alignments(small_lfw, few_photographs, monkeypatch):
+    """Return archives of two alignments, the listing of one known, the archive of the other."""
+    deep = lfw_like.archive(small_lfw / "lfw-deepfunneled.tgz", few_photographs)
+    other = lfw_like.photographs(seed=6)
+    funneled = lfw_like.archive(small_lfw / "lfw-funneled.tgz", other, "lfw_funneled")
+    monkeypatch.setattr(lfw, "CONTENT", {"deepfunneled": store.content_sha256(few_photographs)})
+    monkeypatch.setattr(lfw, "MIRRORS", {"funneled": ("nowhere", store.sha256_of(funneled))})
+    return deep, funneled
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_known_archive_is_what_it_is_whatever_its_name(small_lfw, two_alignments, which):
+    right = ("deepfunneled", "funneled")[which]
+    renamed = small_lfw / ("lfw-funneled.tgz", "lfw-deepfunneled.tgz")[which]
+    two_alignments[1 - which].unlink()
+    two_alignments[which].rename(renamed)
+    assert course("data", "lfw", "--archive", str(renamed)).exit_code == 0
+    verified = course("data", "lfw", "--verify")
+    assert "is what was published" in verified.output and f"24 {right} photo" in verified.output
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_known_archive_is_refused_under_a_wrong_alignment(small_lfw, two_alignments, which):
+    right, wrong = ("deepfunneled", "funneled")[:: 1 - 2 * which]
+    words = ("--archive", str(two_alignments[which]), "--alignment", wrong)
+    result = course("data", "lfw", *words)
+    assert result.exit_code == 2
+    assert f"holds the {right} photographs, not the {wrong} ones" in " ".join(result.output.split())
+    assert not list((small_lfw / "data").rglob(store.MANIFEST))
+
+
+def test_an_archive_in_the_data_folder_under_a_wrong_name_is_not_believed(
+    small_lfw, two_alignments
+):
+    two_alignments[1].rename(small_lfw / "data" / "lfw-deepfunneled.tgz")
+    with pytest.raises(CourseError, match="the funneled photographs, not the deepfunneled ones"):
+        data.faces(profile="full")
+
+
+@pytest.mark.parametrize(("which", "wrong"), [(0, "funneled"), (1, "deepfunneled")])
+def test_a_store_that_names_a_wrong_alignment_is_found_out(small_lfw, two_alignments, which, wrong):
+    """Made by hand, or by an earlier version, and whole: no file differs from its manifest."""
+    packed = two_alignments[which]
+    photographs, sha256 = lfw.read_archive(packed), store.sha256_of(packed)
+    store.build(small_lfw / "data" / "lfw" / wrong, photographs, wrong, sha256)
+    result = course("data", "lfw", "--verify")
+    assert result.exit_code == 2 and "is what was published" not in result.output
+    with pytest.raises(CourseError, match="photographs, not the"):
+        data.faces(profile="full")
+
+
+def test_photographs_that_nobody_knows_are_not_called_published(small_lfw, few_photographs):
+    packed = lfw_like.archive(small_lfw / "lfw-funneled.tgz", few_photographs)
+    lfw.LFW.fetch(small_lfw / "data", packed)
+    verified = course("data", "lfw", "--verify")
+    assert verified.exit_code == 0 and "published cannot be told" in verified.output
+    assert "is what was published" not in verified.output
+
+
+def test_a_store_made_before_archives_were_named_is_read_and_made_anew(small_lfw, two_alignments):
+    folder = small_lfw / "data" / "lfw" / "funneled"
+    photographs = lfw.read_archive(two_alignments[1])
+    store.build(folder, photographs, "funneled")
+    manifest = json.loads((folder / store.MANIFEST).read_text())
+    del manifest["archive"]
+    (folder / store.MANIFEST).write_text(json.dumps(manifest | {"format": 1}))
+    assert "cannot be told" in course("data", "lfw", "--verify").output
+    lfw.LFW.fetch(small_lfw / "data", two_alignments[1])
+    assert "is what was published" in course("data", "lfw", "--verify").output
 
 
 def test_where_the_data_folder_cannot_be_written_the_store_goes_to_the_cache(
