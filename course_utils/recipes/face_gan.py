@@ -3,6 +3,7 @@
     generator = load_face_generator()          # the averaged generator of the rung "faces_on"
     records = ladder_records()                 # scores and histories of all rungs
     samples = ladder_samples("dcgan")          # pictures that a rung made
+    judges = outside_judges()                  # what networks of others say of samples
 
 A ladder of GANs on 10,794 photographs takes minutes of a large graphics card and days of a
 processor. `course_tools/gan_ladder` trained it; what it measured is kept as it came. The rung
@@ -59,6 +60,17 @@ def load_face_generator() -> torch.nn.Module:
 def ladder_floor() -> dict:
     """Return the scores of training faces against held-out people: what no sample can better."""
     return json.loads(folders.read_text(asset("face_ladder.json")))["floor"]
+
+
+@functools.cache
+def outside_judges() -> dict:
+    """Return what face detectors and an identity network from elsewhere say of pictures.
+
+    `course_tools/outside_judges.py` asked them, and says what the numbers are. "pictures" holds a
+    row for each kind, "missed" and "missed people" those in which no face was found, "closest" the
+    samples nearest to a training person, "same person" the distances of two pictures of one.
+    """
+    return folders.read_json(asset("outside_judges.json"))
 
 
 @functools.cache
