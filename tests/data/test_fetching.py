@@ -139,7 +139,7 @@ def test_three_at_once_all_end_well(root):
     for process in started:
         out, err = process.communicate()
         assert process.returncode == 0, err
-        assert out == "four files, SHA-256 checked\n"
+        assert out == "is what was published: four files, SHA-256 checked\n"
         assert err in (
             "",
             f"waiting for MNIST in {root / 'MNIST' / 'raw'}: another process is at it\n",
