@@ -2,6 +2,8 @@
 
 import json
 import math
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +11,7 @@ import torch
 from course_tools import outside_judges as tool
 from course_utils.data.dataset import Dataset, Split
 from course_utils.errors import CourseError
+from course_utils.recipes import face_gan
 
 
 class Toy:
@@ -145,3 +148,35 @@ def test_without_the_judges_it_says_what_to_install(monkeypatch, capsys):
     assert "nobodys-judge missing" in capsys.readouterr().err
     with pytest.raises(CourseError, match="pip install"):
         tool.Judges()
+
+
+# ----------------------------------------------------------------------------------- what is kept
+
+
+def test_what_is_kept_is_whole_and_agrees_with_itself():
+    """Of the weights that are kept, by judges that are named, and without a contradiction."""
+    kept = face_gan.outside_judges()
+    assert kept["generator"] == face_gan.SHA256["face_generator.safetensors"]
+    assert kept["data"] == "lfw" and kept["seed"] == tool.SEED and kept["side"] == tool.SIDE
+    assert set(tool.PACKAGES.values()) <= set(kept["versions"]) and "torch" in kept["versions"]
+    files = [Path(name).name for names in tool.WEIGHTS.values() for name in names]
+    assert set(kept["weights"]) == set(files)
+    assert all(re.fullmatch("[0-9a-f]{64}", sha256) for sha256 in kept["weights"].values())
+
+    rows = kept["pictures"]
+    assert {f"rung {name}" for name in tool.RUNGS} < set(rows)
+    assert rows["samples"]["n"] == rows["held-out people"]["n"] == 1000
+    for row in rows.values():
+        shares = row["found"]
+        assert all(0 <= share <= 1 for share in shares.values())
+        assert shares["neither"] <= 1 - max(shares["dlib"], shares["mtcnn"]) + 1e-4
+        for name in ("nearest", "apart"):
+            if name in row:
+                assert len(row[name]) == 101 and row[name] == sorted(row[name])
+    for name, of in (("missed", "samples"), ("missed people", "held-out people")):
+        for detector, lost in kept[name].items():
+            assert len(lost) == round(1000 * (1 - rows[of]["found"][detector]))
+    assert rows["held-out people"]["twins"] == pytest.approx(0.01, abs=2e-3)
+    distances = [distance for _, _, distance in kept["closest"]]
+    assert distances == sorted(distances) and distances[0] == rows["samples"]["nearest"][0]
+    assert all(0 <= i < 1000 and 0 <= person < 10_794 for i, person, _ in kept["closest"])
