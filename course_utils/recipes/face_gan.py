@@ -29,6 +29,7 @@ from course_utils.recipes.referee import ASSETS
 SHA256 = {  # of the files that are kept
     "face_ladder.json": "63f94d5b3bd922f63f19b58fa7b4d54576b8ce7077ed2ef8df9a40374d501cc1",
     "face_ladder.safetensors": "0aafd63c6281daa900c55054b616e987693f1c6ccccc590599672addb0e2979d",
+    "outside_judges.json": "e8ee7294797ca30bb5f2cf01827e87e779a6be8fd19fa900734c3eacf371d200",
     "face_generator.safetensors": "f71fb1adbc065d5944e2a60be6997dcfca15adecbdecd445aa553ee1e29694b2",  # noqa: E501
 }
 
