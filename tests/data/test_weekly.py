@@ -10,7 +10,8 @@ from pathlib import Path
 import lfw_like
 import pytest
 import yaml
-from test_lfw import course, server  # noqa: F401  a fixture
+from commands import course
+from serving import served
 
 from course_tools import tasks
 from course_tools.chapters import execute
@@ -31,12 +32,15 @@ def lfw_steps() -> list[tuple[list[str], dict[str, str]]]:
 
 
 @pytest.fixture
-def mirrored(small_lfw, server, few_photographs, monkeypatch):  # noqa: F811
-    """Return the file that a stand-in for the published mirror serves."""
-    address, folder = server
+def mirrored(small_lfw, few_photographs, monkeypatch):
+    """Give the file that a stand-in for the published mirror serves."""
+    folder = small_lfw / "served"
+    folder.mkdir()
     packed = lfw_like.archive(folder / "5976015", few_photographs, "lfw_funneled")
-    monkeypatch.setitem(lfw.MIRRORS, "funneled", (f"{address}/5976015", store.sha256_of(packed)))
-    return packed
+    with served(folder) as address:
+        published = f"{address}/5976015", store.sha256_of(packed)
+        monkeypatch.setitem(lfw.MIRRORS, "funneled", published)
+        yield packed
 
 
 def test_its_commands_fetch_verify_and_execute(mirrored, monkeypatch):
