@@ -14,7 +14,7 @@ from commands import course
 from serving import served
 
 from course_tools import tasks
-from course_tools.chapters import execute
+from course_tools.chapters import execute, stored
 from course_utils import data
 from course_utils.data import lfw, store
 
@@ -61,7 +61,7 @@ def test_its_commands_fetch_verify_and_execute(mirrored, monkeypatch):
     assert course(*book).exit_code == 0
     ((names, profile, record),) = executed
     assert (profile, record, built) == ("quick", False, [["book"]])
-    chosen = [path.name for path in execute.find(names, ROOT / "notebooks")]
+    chosen = [path.name for path in stored.find(names)]
     assert chosen == ["06_gan_faces.ipynb", "06_gan_game.ipynb"]
 
 
