@@ -70,8 +70,10 @@ RECIPES = [
              "convolves them", rest={"model": ResizeConvAutoencoder}),
     _changed("conv_overlap", "the network of `conv_cycle`; the kernels of its last layer overlap",
              overlap=True),
-    _changed("conv_wide", "... and 64 and 32 channels, not 16 and 8", lr=3e-3, channels=WIDE,
-             overlap=True),
+    _changed("conv_linear_narrow", "the network of `conv_overlap`; linear layers on both sides of "
+             "the code, the eight maps before it as they were", overlap=True, linear_code=True),
+    _changed("conv_wide", "the network of `conv_overlap`; 64 and 32 channels, not 16 and 8",
+             lr=3e-3, channels=WIDE, overlap=True),
     _changed("conv_linear", "... and a linear layer makes the 32 numbers", lr=3e-3, seeds=3,
              channels=WIDE, overlap=True, linear_code=True),
     _changed("conv_norm", "... and batch normalisation", lr=3e-3, seeds=2, channels=WIDE,

@@ -23,6 +23,7 @@ def test_the_tutorials_settings():
         ("conv_gaps", "conv_cycle", {"loss", "loss_args"}),
         ("conv_resize", "conv_cycle", {"model"}),
         ("conv_overlap", "conv_cycle", {"model_args"}),
+        ("conv_linear_narrow", "conv_overlap", {"model_args"}),
         ("conv_linear", "conv_wide", {"model_args"}),
         ("conv_norm", "conv_linear", {"model_args"}),
         ("conv_small", "conv_deep", {"model_args"}),
