@@ -293,7 +293,7 @@ def _stack(kind: str, activation: str, depth: int, labels: int | None) -> Recipe
         f"{depth} x 256 {activation} units, {kind}, {labels or 'all'} labels", MLP,
         {"widths": (256,) * depth, "activation": activation}, losses.classification,
         FINE, replace(FINE, epochs=1), data=labelled(labels),
-        seeds=3 if labels == 100 else 1, fit=FITS[kind], score=accuracy,
+        seeds=1 if labels is None else 3, fit=FITS[kind], score=accuracy,
     )  # fmt: skip
 
 
