@@ -44,7 +44,7 @@ RECIPES = [
     _recipe("ae_tanh", "the same widths with tanh, pixels in [0, 1], as source 001", SOURCE_001,
             seeds=3, data=few(2000), model_args={"activation": "tanh"}),
     _recipe("ae_bce", "the network `ae`, trained on binary cross-entropy",
-            SOURCE_000, seeds=3, data=few(2000),
+            SOURCE_000, data=few(2000),
             loss=losses.cross_entropy_reconstruction, model_args={"activation": "relu"}),
     _recipe("ae_2d", "the network `ae` with a code of two numbers",
             SOURCE_000, data=few(2000),
