@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -231,6 +232,8 @@ def report(what: dict) -> None:
 
 def main() -> int:
     """Train the runs that standard input names; return the exit status."""
+    # A shell's background job ignores Ctrl-C, and hands that down: the end of orders would be, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
         for order in Orders():
             if status := work(order):

@@ -1,6 +1,7 @@
 """Several seeds of a recipe, one after another and side by side."""
 
 import json
+import signal
 import subprocess
 import time
 from dataclasses import replace
@@ -137,26 +138,34 @@ def order(recipe, **changes) -> str:
     return json.dumps(description | {"resume": True} | changes)
 
 
-def start(told: str) -> subprocess.Popen:
-    """Start a worker as its parent does."""
+def start(told: str, in_background: bool = False) -> subprocess.Popen:
+    """Start a worker as its parent does, or a parent that is a shell's background job."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    worker = subprocess.Popen(workers.COMMAND, text=True, env=workers.environment(), **pipes)
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.SIG_IGN if in_background else signal.default_int_handler)
+    try:
+        worker = subprocess.Popen(workers.COMMAND, text=True, env=workers.environment(), **pipes)
+    finally:
+        signal.signal(signal.SIGINT, before)
     worker.stdin.write(told + "\n")
     worker.stdin.flush()
     return worker
 
 
 @pytest.mark.slow
-def test_a_worker_stops_with_its_parent_and_keeps_its_epochs(long, runs):
+@pytest.mark.parametrize("in_background", [False, True])
+def test_a_worker_stops_with_its_parent_and_keeps_its_epochs(long, runs, in_background):
     """Its standard input ends when the parent is told to stop, and when it is killed."""
     many = long.variant(epochs=10_000)
-    worker = start(order(many))
+    worker = start(order(many), in_background)
     lines = [worker.stdout.readline() for _ in range(2)]
     assert lines[0].startswith("Data: ") and workers.as_report(lines[1])["epoch"] == 1
     worker.stdin.close()
-    worker.stdout.read()
-    worker.stdout.close()
-    assert worker.wait(60) == 130
+    try:
+        assert worker.wait(60) == 130
+    finally:  # one that goes on would train for hours
+        worker.kill()
+        worker.stdout.close()
     (folder,) = runs.iterdir()
     _, info = checkpoint.load(folder / "checkpoint.safetensors")
     assert len(info["history"]) >= 1 and info["run"]["threads"] == 1
