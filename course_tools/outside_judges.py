@@ -124,12 +124,6 @@ def share(found: torch.Tensor) -> float:
     return round(float(found.double().mean()), 4)
 
 
-def nearest(a: torch.Tensor, pool: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the distance of each vector in `a` (N, D) to the nearest in `pool`, and its row."""
-    distance = torch.cdist(a, pool, compute_mode="donot_use_mm_for_euclid_dist")
-    return tuple(distance.min(1))
-
-
 def apart(a: torch.Tensor) -> torch.Tensor:
     """Return the distances of all pairs of vectors (N, D), each pair once."""
     return F.pdist(a)
@@ -166,8 +160,10 @@ def row(seen: dict, held: dict, pool: dict, n: int = N) -> dict:
         distance = metrics.frechet_distance(held["identity"][:n], own[:n])
         kept["FD"] = round(distance, 4)
     if own is not pool["identity"]:
-        near = nearest(own, pool["identity"])[0]
-        of_new_people = nearest(held["identity"], pool["identity"])[0]
+        near, of_new_people = (
+            metrics.nearest_neighbours(who, pool["identity"]).distances[:, 0]
+            for who in (own, held["identity"])
+        )
         kept |= {"nearest": percentiles(near), "twins": twins(near, of_new_people)}
     return kept
 
@@ -266,7 +262,7 @@ def judged(judges, people: data.Dataset, samples: torch.Tensor, others: dict[str
     which, second = second_pictures(held_y, new)
     again = look("second photographs", held_x[second], detect=1)
     same = (held["identity"][which] - again["identity"]).norm(dim=1)
-    near, who = nearest(made["identity"], pool["identity"])
+    near, who = (n[:, 0] for n in metrics.nearest_neighbours(made["identity"], pool["identity"]))
     rows = {"held-out people": row(held, held, pool), "training people": row(pool, held, pool),
             "samples": row(made, held, pool)}  # fmt: skip
     mean = people.train.x.float().mean(0).round().byte()

@@ -55,15 +55,6 @@ def toy(monkeypatch):
 # ---------------------------------------------------------------------------------- the arithmetic
 
 
-def test_nearest_is_what_counting_finds():
-    generator = torch.Generator().manual_seed(0)
-    a, pool = (torch.randn(n, 5, generator=generator, dtype=torch.float64) for n in (7, 9))
-    distance, row = tool.nearest(a, pool)
-    for i in range(7):
-        each = [math.dist(a[i].tolist(), other.tolist()) for other in pool]
-        assert distance[i] == pytest.approx(min(each)) and row[i] == each.index(min(each))
-
-
 def test_each_pair_counts_once():
     a = torch.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]], dtype=torch.float64)
     assert sorted(tool.apart(a).tolist()) == pytest.approx([1.0, math.sqrt(18), 5.0])
