@@ -131,19 +131,29 @@ def _read(path: Path) -> list[Claim]:
 
 def _claim(entry: dict, chapter: str) -> Claim:
     """Return the claim that an entry states; raise ValueError naming the field that is wrong."""
+    if not isinstance(entry, dict):
+        raise ValueError(f"a claim is {entry!r}; each begins with [[claim]]")
     name = entry.get("id", "a claim without id")
     known = {field.name: field.default is MISSING for field in fields(Claim)}
     if unknown := sorted(set(entry) - set(known) | {"chapter"} & set(entry)):
         raise ValueError(f"{name}: the field {unknown[0]!r} is unknown")
-    entry = entry | {"chapter": chapter, "recipes": tuple(entry.get("recipes", ()))}
+    recipes = entry.get("recipes", [])
+    if not isinstance(recipes, list) or not all(isinstance(recipe, str) for recipe in recipes):
+        raise ValueError(f'{name}: recipes is {recipes!r}; it is a list of names, ["ae"]')
+    entry = entry | {"chapter": chapter, "recipes": tuple(recipes)}
     if missing := [field for field, needed in known.items() if needed and field not in entry]:
         raise ValueError(f"{name}: the field {missing[0]!r} is missing")
+    for field in ("id", "says", "metric", "bound", "data"):
+        if not isinstance(entry.get(field, ""), str):
+            raise ValueError(f"{name}: {field} is {entry[field]!r}; it is a text, in quotes")
     claim = Claim(**entry)
     for field, choice in WORDS.items():
         if getattr(claim, field) not in choice:
             raise ValueError(f"{name}: {field} is {getattr(claim, field)!r}, not one of {choice}")
     if not (ONE_SIDED.fullmatch(claim.bound) or BETWEEN.fullmatch(claim.bound)):
         raise ValueError(f"{name}: the bound {claim.bound!r} cannot be read")
+    if (between := BETWEEN.fullmatch(claim.bound)) and float(between[1]) > float(between[2]):
+        raise ValueError(f"{name}: no value lies in the bound {claim.bound!r}; turn it round")
     if strange := [data for data in claim.data.split(", ") if data not in DATA]:
         raise ValueError(f"{name}: data {strange[0]!r} is not one of {', '.join(DATA)}")
     return claim
@@ -220,9 +230,12 @@ def judge(id: str, value: float, spread: float | None = None, n: int | None = No
 def over_runs(values: Iterable[float]) -> dict:
     """Return the value, spread and n that `judge` takes, from one number per run.
 
-    The value is their mean, the spread their standard deviation (None for a single run).
+    The value is their mean, the spread their standard deviation (None for a single run). Raises
+    CourseError where there are none.
     """
     values = [float(value) for value in values]
+    if not values:
+        raise CourseError("there are no runs to average over")
     spread = statistics.stdev(values) if len(values) > 1 else None
     return {"value": statistics.fmean(values), "spread": spread, "n": len(values)}
 

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from course_utils.errors import CourseError
+from course_utils.metrics.features import evaluating
 
 
 def output_size(size: int, kernel: int, stride: int = 1, padding: int = 0) -> int:
@@ -96,23 +97,21 @@ def receptive_field(part: nn.Module, x: torch.Tensor, place: tuple[int, int]) ->
 
     Raises CourseError for a place outside the map, or a part that makes no maps.
     """
-    was_training = part.training
-    part.eval()  # batch statistics would join all pixels of the batch
     x = x.detach().clone().requires_grad_()
-    with torch.enable_grad():
+    # in eval mode: batch statistics would join all pixels of the batch
+    with evaluating(part), torch.enable_grad():
         maps = part(x)
         if maps.ndim != 4:
             raise CourseError(f"the part makes {tuple(maps.shape)}; feature maps are (B, K, h, w)")
         row, column = place
         if not (0 <= row < maps.shape[2] and 0 <= column < maps.shape[3]):
             raise CourseError(f"place {place} lies outside of maps of {tuple(maps.shape[2:])}")
-        total = torch.zeros(x.shape[2:])
+        total = x.new_zeros(x.shape[2:])
         for channel in range(maps.shape[1]):
             (slope,) = torch.autograd.grad(
                 maps[:, channel, row, column].sum(), x, retain_graph=True
             )
             total += slope.square().mean((0, 1)) / maps.shape[1]
-    part.train(was_training)
     return total.sqrt()
 
 
@@ -136,11 +135,12 @@ def multiplications(model: nn.Module, x: torch.Tensor) -> int:
 
     kinds = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
     hooks = [m.register_forward_hook(count) for m in model.modules() if isinstance(m, kinds)]
-    was_training = model.training
-    model.eval()(x)
-    model.train(was_training)
-    for hook in hooks:
-        hook.remove()
+    try:
+        with evaluating(model):
+            model(x)
+    finally:  # a model that fails must not go on counting
+        for hook in hooks:
+            hook.remove()
     return sum(counts)
 
 

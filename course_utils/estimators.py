@@ -93,8 +93,9 @@ class DenoisingAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
     def _settings(self) -> Settings:
         """Return the settings of training; Settings refuses what makes no sense."""
         return Settings(
-            epochs=self.epochs, batch_size=self.batch_size, lr=self.lr, optimizer=self.optimizer,
-            weight_decay=self.weight_decay, schedule=self.schedule,
+            epochs=plain(self.epochs), batch_size=plain(self.batch_size), lr=plain(self.lr),
+            optimizer=self.optimizer, weight_decay=plain(self.weight_decay),
+            schedule=self.schedule,
         )  # fmt: skip
 
     def _start(self) -> None:
@@ -212,3 +213,8 @@ class DenoisingAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def plain(value):
+    """Return Python's own number for one of NumPy's, which searches over settings hand out."""
+    return value.item() if isinstance(value, np.generic) else value

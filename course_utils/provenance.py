@@ -112,6 +112,7 @@ def use_run(
         recipe, seed, device, versions, stale: see `RunUse`.
         folder: in which it is kept: variants of a recipe share their name.
     """
+    device = said_today(device)
     _runs[recipe, seed, folder] = RunUse(recipe, seed, device, dict(versions), stale)
 
 
@@ -138,7 +139,13 @@ def device_label(on: torch.device | None = None) -> str:
         return f"cuda ({torch.cuda.get_device_name(on)})"
     if on is not None and on.type != "cpu":
         return on.type
-    return f"cpu ({processor_name()}, {torch.get_num_threads()} threads)"
+    threads = torch.get_num_threads()
+    return f"cpu ({processor_name()}, {threads} thread{'s' if threads > 1 else ''})"
+
+
+def said_today(label: str) -> str:
+    """Return a device's label as it is written today; older runs and records say "1 threads"."""
+    return label.replace(", 1 threads)", ", 1 thread)")
 
 
 def processor_name() -> str:

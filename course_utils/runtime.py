@@ -11,6 +11,7 @@ import functools
 import math
 import os
 import random
+import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,7 +104,7 @@ def device(name: str | None = None) -> torch.device:
     try:
         torch.ones(1, device=found).item()  # a name may parse and the device still be absent
     except (RuntimeError, AssertionError, ImportError) as error:
-        reason = str(error).splitlines()[0]
+        reason = textwrap.shorten(str(error).splitlines()[0], 160, placeholder=" ...")
         raise CourseError(
             f"device {chosen!r} cannot be used here ({reason}); {otherwise}"
         ) from None

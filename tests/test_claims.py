@@ -98,6 +98,10 @@ def test_statements_are_read_with_their_chapter(stated):
     [
         ('bound = "< 2.5"', 'bound = "about 2.5"'),
         ('bound = "< 2.5"', 'bound = "<2.5"'),
+        ('bound = "< 2.5"', "bound = 2.5"),
+        ('bound = "0.5 .. 0.75"', 'bound = "0.75 .. 0.5"'),
+        ('recipes = ["ae"]', 'recipes = "ae"'),
+        ('recipes = ["ae"]', "recipes = [1]"),
         ('judged = "full"', 'judged = "sometimes"'),
         ('kind = "goal"', 'kind = "hope"'),
         ('kind = "goal"', 'stated = "later"'),
@@ -107,6 +111,7 @@ def test_statements_are_read_with_their_chapter(stated):
         ('says = "A is small."', ""),
         ('"a.full"', '"a.small"'),
         ("[[claim]]", "[[claim"),
+        (STATEMENTS, 'claim = ["a.small"]'),
     ],
 )
 def test_statements_that_cannot_be_read_are_refused(stated, before, after):

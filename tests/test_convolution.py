@@ -141,6 +141,17 @@ def test_multiplications_are_of_one_image_and_leave_the_model_alone():
     assert all(torch.equal(a, b) for a, b in zip(before, model.buffers(), strict=True))
 
 
+@pytest.mark.parametrize("measure", ["multiplications", "receptive_field"])
+def test_a_model_that_fails_is_left_as_it_was(measure):
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Linear(7, 1)).train()
+    model[1].eval()  # frozen, as part of a network in training may be
+    more = {"multiplications": (), "receptive_field": ((0, 0),)}[measure]
+    with pytest.raises(RuntimeError):
+        getattr(convolution, measure)(model, torch.rand(1, 1, 28, 28), *more)
+    assert [part.training for part in model] == [True, False, True]
+    assert not any(part._forward_hooks for part in model)
+
+
 # ------------------------------------------------------------------------------------------ moving
 
 

@@ -100,6 +100,14 @@ def test_it_works_in_a_pipeline_and_a_search(rows):
     assert search.transform(rows).shape == (100, 8)
 
 
+def test_numbers_of_numpy_are_numbers(rows):
+    """A random search hands them out."""
+    theirs = {"epochs": np.int64(2), "batch_size": np.int32(50), "lr": np.float32(0.5)}
+    ours = {name: value.item() for name, value in theirs.items()}
+    a, b = (DenoisingAutoencoder(**SMALL | some).fit(rows) for some in (theirs, ours))
+    assert np.array_equal(a.weights_[0], b.weights_[0])
+
+
 def test_the_worlds_random_numbers_are_left_alone(rows):
     torch.manual_seed(3)
     expected = torch.rand(1)

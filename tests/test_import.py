@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "provenance": set(),
     "runtime": {"provenance"},
     "data": {"runtime", "provenance"},
-    "convolution": set(),
+    "convolution": {"metrics"},
     "compact": set(),
     "gaussian": set(),
     "models": {"runtime", "gaussian"},

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils import runtime
+from course_utils import provenance, runtime
 from course_utils.runtime import CourseError
 
 
@@ -37,10 +37,14 @@ def test_the_device_is_the_argument_else_the_variable_else_the_best(monkeypatch)
     assert runtime.device().type == runtime.best_device()
 
 
-@pytest.mark.parametrize("name", ["toaster", "cuda:99", "cpu:x", "xpu", "vulkan", "hpu", "meta"])
+@pytest.mark.parametrize("name", ["toaster", "cuda:99", "cpu:x", "xpu", "vulkan", "hpu", "meta",
+                                  "xla"])  # fmt: skip
 def test_a_device_that_cannot_compute_here_is_refused(name):
-    with pytest.raises(CourseError, match=rf"device '{name}' (cannot|is unknown).*--device cpu"):
+    with pytest.raises(
+        CourseError, match=rf"device '{name}' (cannot|is unknown).*--device cpu"
+    ) as told:
         runtime.device(name)
+    assert len(str(told.value)) < 400  # torch names all that it knows
 
 
 def test_seeding_reaches_python_numpy_and_torch():
@@ -83,7 +87,20 @@ def test_versions_and_device_label():
     assert found["numpy"] == np.__version__
     assert found["python"] == ".".join(map(str, sys.version_info[:3]))
     assert runtime.device_label(torch.device("cpu")).startswith("cpu (")
-    assert f"{torch.get_num_threads()} threads" in runtime.device_label()
+    with runtime.using_threads(1):
+        assert runtime.device_label().endswith(", 1 thread)")
+    with runtime.using_threads(2):
+        assert runtime.device_label().endswith(", 2 threads)")
+
+
+def test_old_labels_of_devices_are_said_as_today():
+    old = "cpu (AMD EPYC, 1 threads)"
+    assert provenance.said_today(old) == "cpu (AMD EPYC, 1 thread)"
+    assert provenance.said_today("cpu (X, 11 threads)") == "cpu (X, 11 threads)"
+    before = provenance.runs_used("old")
+    provenance.use_run("old", 0, old, {})
+    assert before == [] and provenance.runs_used("old")[0].device == "cpu (AMD EPYC, 1 thread)"
+    provenance.forget()
 
 
 def test_runtime_and_claims_start_without_torch():

@@ -23,6 +23,7 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the clone
 
 from course_utils import claims as course_claims
+from course_utils import provenance
 from course_utils.claims import Verdict
 
 NUMBERS = ("value", "spread", "n")
@@ -180,7 +181,8 @@ def evidence(verdict: Verdict, shared: str | None) -> Iterator[tuple[str, list[n
 def conditions(record: dict) -> str:
     """Return on which data, machine, versions and day a record was made."""
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-    where = f"{record['data']} in the {record['profile']} profile, {record['device']}"
+    device = provenance.said_today(record["device"])
+    where = f"{record['data']} in the {record['profile']} profile, {device}"
     return f"{where}, with {versions}, on {record['date']}"
 
 

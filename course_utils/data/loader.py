@@ -192,3 +192,5 @@ def check_loader(loader, name: str) -> None:
             f"{name} is a {type(loader).__name__}, which lacks what a Loader has, `device` and "
             f"`epoch`; make batches of the images instead: data.batches(split, batch_size=128)"
         )
+    if not len(loader):
+        raise CourseError(f"{name} has no batches; there is nothing to compute a mean of")

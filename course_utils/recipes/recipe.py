@@ -90,8 +90,10 @@ class Settings:
                 )
         for name in ("epochs", "batch_size"):
             runtime.whole_number(getattr(self, name), name, least=1)
-        if not isinstance(self.lr, (int, float)) or not 0 < self.lr < math.inf:
+        if not is_number(self.lr) or not 0 < self.lr < math.inf:
             raise CourseError(f"lr is {self.lr!r}; a learning rate is a number above 0")
+        if not is_number(self.weight_decay) or not 0 <= self.weight_decay < math.inf:
+            raise CourseError(f"weight_decay is {self.weight_decay!r}; it is a number, 0 or more")
         self._refuse_arguments("optimizer_args", optimizer_arguments(self.optimizer))
         self._refuse_arguments("schedule_args", SCHEDULES[self.schedule])
 
@@ -104,6 +106,11 @@ class Settings:
                 f"{name} holds {wrong[0]!r}, which {what} {getattr(self, what)!r} does not take; "
                 f"it takes: {', '.join(known) or 'nothing'}"
             )
+
+
+def is_number(value: object) -> bool:
+    """Tell whether a value is a number; True and False are none here."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def optimizer_arguments(name: str) -> list[str]:

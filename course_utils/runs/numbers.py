@@ -8,7 +8,7 @@ from pathlib import Path
 
 from course_utils import folders
 from course_utils.errors import CourseError
-from course_utils.runs.folder import MEASURED, Run
+from course_utils.runs.folder import MEASURED, Run, held
 
 
 def measured(run: Run, what: str, compute: Callable[[], float]) -> float:
@@ -33,9 +33,9 @@ def measured(run: Run, what: str, compute: Callable[[], float]) -> float:
         value = float(compute())
         if not math.isfinite(value):
             raise CourseError(f"{what} of {run.path.name} came out as {value}; it is not kept")
-        values = kept(path, weights) | {what: value}  # other processes may have added theirs
-        content = {"weights_sha256": weights, "values": values}
-        folders.write_json(path, content)
+        with held(run.path):
+            values = kept(path, weights) | {what: value}  # other processes may have added theirs
+            folders.write_json(path, {"weights_sha256": weights, "values": values})
     return values[what]
 
 

@@ -151,15 +151,17 @@ def evaluate(model: nn.Module, loss_fn: LossFn | None, batches: Loader) -> dict[
     go on as if nothing had been evaluated.
     """
     check_loader(batches, "batches")
-    was_training = model.training
-    model.eval()
     loss_fn, inner = loss_fn or own_terms, bare(model)
     totals = means_of(model, batches.device)
     batches.epoch = 0
-    with same_noise(batches.device):
-        for x, y in batches:
-            totals.add(loss_fn(inner, x, y), len(x))
-    model.train(was_training)
+    was_training = model.training
+    model.eval()
+    try:
+        with same_noise(batches.device):
+            for x, y in batches:
+                totals.add(loss_fn(inner, x, y), len(x))
+    finally:
+        model.train(was_training)
     return totals.result()
 
 

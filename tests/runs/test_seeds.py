@@ -235,4 +235,4 @@ def test_a_resumed_run_goes_on_with_its_threads(recipe, tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_THREADS", "1")
     assert run(recipe, out=tmp_path, threads=1).info["threads"] == 2
     afresh = run(recipe, out=tmp_path / "x", threads=1)
-    assert afresh.info["threads"] == 1 and "1 threads" in afresh.info["device"]
+    assert afresh.info["threads"] == 1 and ", 1 thread)" in afresh.info["device"]

@@ -295,6 +295,14 @@ def test_evaluate_leaves_mode_and_gradients_as_they_were(few, training):
     assert torch.is_grad_enabled()
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_evaluate_leaves_the_mode_where_the_loss_fails(few, training):
+    model = new_model().train(training)
+    with pytest.raises(ZeroDivisionError):
+        train.evaluate(model, lambda model, x, y: 1 / 0, batches(few, 100))
+    assert model.training is training
+
+
 def test_evaluate_draws_the_same_noise_and_leaves_the_random_state(few):
     def noisy(model, x, y):
         return {"loss": torch.randn(()) + x.mean() * 0}
@@ -356,6 +364,30 @@ def test_a_dataloader_is_refused_in_words(few):
         lambda: train.fit(model, losses.reconstruction, loader, epochs=1, optimizer=adam(model)),
     ):
         with pytest.raises(CourseError, match=r"a DataLoader, which lacks.*data\.batches\(split"):
+            use()
+
+
+class NoBatches:
+    """A loader whose stream is empty."""
+
+    device, epoch = torch.device("cpu"), 0
+
+    def __len__(self):
+        return 0
+
+    def __iter__(self):
+        return iter(())
+
+
+def test_a_loader_without_batches_is_refused(few):
+    model = new_model()
+    for use in (
+        lambda: train.evaluate(model, losses.reconstruction, NoBatches()),
+        lambda: train.fit(
+            model, losses.reconstruction, NoBatches(), epochs=1, optimizer=adam(model)
+        ),
+    ):
+        with pytest.raises(CourseError, match="has no batches"):
             use()
 
 
