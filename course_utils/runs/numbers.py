@@ -35,7 +35,8 @@ def measured(run: Run, what: str, compute: Callable[[], float]) -> float:
             raise CourseError(f"{what} of {run.path.name} came out as {value}; it is not kept")
         with held(run.path):
             values = kept(path, weights) | {what: value}  # other processes may have added theirs
-            folders.write_json(path, {"weights_sha256": weights, "values": values})
+            content = {"weights_sha256": weights, "values": values}
+            folders.write_json(path, content)
     return values[what]
 
 
