@@ -317,6 +317,7 @@ def many_seeds(check: Check, objectives, size: int, graph: bool) -> tuple[float,
 CHECKS = (resume, precision, parity, captured, captured_gan, seeds_at_once)
 
 
+@console.command
 def main(arguments: list[str] | None = None) -> int:
     """Run from the command line; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m course_tools.gpu_check", description=__doc__,

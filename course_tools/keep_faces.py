@@ -22,7 +22,7 @@ import torch
 
 from course_tools.gan_ladder.judging import Judge
 from course_tools.gan_ladder.pictures import bytes_of, codes, sheet
-from course_utils import checkpoint, folders, provenance, runtime
+from course_utils import checkpoint, console, folders, provenance, runtime
 from course_utils.compact import in_fp16
 from course_utils.data import faces
 from course_utils.errors import CourseError
@@ -179,6 +179,7 @@ def looked_at(
     return dict(found)
 
 
+@console.command
 def main(words: list[str] | None = None) -> None:
     """Score the run and write the files."""
     parser = argparse.ArgumentParser()
@@ -201,4 +202,4 @@ def main(words: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

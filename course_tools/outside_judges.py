@@ -24,7 +24,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import importlib.util
-import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -292,27 +291,22 @@ def about(people: data.Dataset) -> dict:
     }  # fmt: skip
 
 
-def main(words: list[str] | None = None) -> int:
-    """Judge and write the result; return the exit status."""
-    console.be_lenient()
+@console.command
+def main(words: list[str] | None = None) -> None:
+    """Judge and write the result."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, default=face_gan.ASSETS / "outside_judges.json")
     parser.add_argument("--kept", type=Path, help="folder for what was seen so far")
     args = parser.parse_args(words)
-    try:
-        judges = Judges()
-        people = data.faces("real", "full")
-        samples = drawn(face_gan.load_face_generator(), codes(N, SEED))
-        rungs = {f"rung {name}": face_gan.ladder_samples(name) for name in RUNGS}
-        found = judged(judges, people, samples, rungs, args.kept)
-        folders.write_json(args.out, about(people) | found)
-    except CourseError as error:
-        print(error, file=sys.stderr)
-        return 2
+    judges = Judges()
+    people = data.faces("real", "full")
+    samples = drawn(face_gan.load_face_generator(), codes(N, SEED))
+    rungs = {f"rung {name}": face_gan.ladder_samples(name) for name in RUNGS}
+    found = judged(judges, people, samples, rungs, args.kept)
+    folders.write_json(args.out, about(people) | found)
     print(f'"{args.out.name}": "{hashlib.sha256(args.out.read_bytes()).hexdigest()}",')
-    return 0
 
 
 if __name__ == "__main__":

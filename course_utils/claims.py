@@ -258,14 +258,16 @@ def shown(bound: str) -> str:
 def record(claim: Claim, value: float, spread, n, where: Path) -> None:
     """Put a judged value into the record of its chapter, below `where`.
 
-    Raises CourseError when a run behind it is stale: the code of today would give another.
+    Device and versions are those of the runs that the claim names. But its cells may lean on more,
+    as a yardstick or a referee, and nobody lists these: so no run that the process uses may be
+    stale. Raises CourseError where one is: the code of today would give another.
     """
-    runs = [run for recipe in claim.recipes for run in provenance.runs_used(recipe)]
-    if stale := [run for run in runs if run.stale]:
+    if stale := [run for run in provenance.runs_used() if run.stale]:
         raise CourseError(
-            f"{claim.id} rests on a stale run of {stale[0].recipe}, seed {stale[0].seed} "
-            f"({stale[0].stale}); nothing is recorded from it: delete it and train again"
+            f"{claim.id} may rest on a stale run of {stale[0].recipe}, seed {stale[0].seed} "
+            f"({stale[0].stale}); nothing is recorded beside it: delete it and train again"
         )
+    runs = [run for recipe in claim.recipes for run in provenance.runs_used(recipe)]
     path = where / f"{claim.chapter}.json"
     known = read_records(path) if path.exists() else {}
     known[claim.id] = {

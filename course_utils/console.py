@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import codecs
+import functools
 import sys
+from collections.abc import Callable
+
+from course_utils.errors import CourseError
 
 # what stands for the signs that the course prints; "?" for any other
 PLAIN = {"✓": "+", "✗": "x", "○": "o", "–": "-", "—": "-", "×": "x", "→": "->", "≥": ">=",
@@ -29,6 +33,26 @@ def be_lenient() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # not where a notebook or a test took its place
             stream.reconfigure(errors="course-plain")
+
+
+def command(main: Callable[..., int | None]) -> Callable[..., int]:
+    """Declare above a `main` that it is a command: it returns an exit status, and never a traceback
+    for a mistake of the person at the keyboard.
+
+    A CourseError is printed on standard error and ends with 2; None counts as 0. What is printed is
+    printed leniently.
+    """
+
+    @functools.wraps(main)
+    def lenient(*words) -> int:
+        be_lenient()
+        try:
+            return main(*words) or 0
+        except CourseError as error:
+            print(error, file=sys.stderr)
+            return 2
+
+    return lenient
 
 
 def say(line: str) -> None:

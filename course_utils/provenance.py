@@ -116,9 +116,13 @@ def use_run(
     _runs[recipe, seed, folder] = RunUse(recipe, seed, device, dict(versions), stale)
 
 
-def runs_used(recipe: str) -> list[RunUse]:
-    """Return the runs of a recipe that this process uses, in the order of their first use."""
-    return [run for run in _runs.values() if run.recipe == recipe]
+def runs_used(recipe: str | None = None) -> list[RunUse]:
+    """Return the runs that this process uses, in the order of their first use.
+
+    Args:
+        recipe: of which; of all where None.
+    """
+    return [run for run in _runs.values() if recipe in (None, run.recipe)]
 
 
 def use_device(label: str) -> None:

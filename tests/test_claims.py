@@ -154,6 +154,14 @@ def test_a_full_claim_is_not_judged_in_quick(stated, capsys):
     assert capsys.readouterr().out == "– a.full: judged in full\n"
 
 
+def test_a_claim_about_two_sets_wants_both(stated, capsys, monkeypatch):
+    monkeypatch.setenv("COURSE_PROFILE", "full")
+    about = STATEMENTS.replace('"0.5 .. 0.75"', '"0.5 .. 0.75"\ndata = "mnist, fashion-mnist"')
+    (stated / "07.toml").write_text(about)
+    claims.judge("a.full", 99)  # mnist alone was loaded
+    assert capsys.readouterr().out == "– a.full: judged in full, on mnist, fashion-mnist\n"
+
+
 @pytest.mark.parametrize(
     "used",
     [
@@ -287,6 +295,8 @@ def test_nothing_is_recorded_from_a_stale_run(stated, tmp_path, monkeypatch, cap
     provenance.use_run("ae", 1, **CPU, stale="its loss has changed")
     with pytest.raises(CourseError, match=r"stale run of ae, seed 1 [(]its loss has changed"):
         record_of("a.small", tmp_path, monkeypatch)
+    with pytest.raises(CourseError, match=r"a\.goal may rest on a stale run"):
+        claims.judge("a.goal", 1)  # which names no run, and may use it all the same
     assert not (tmp_path / "records").exists()
     monkeypatch.delenv("COURSE_RECORD")
     claims.judge("a.small", 1)  # a reader may look at it all the same

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from course_utils import claims, console
+from course_utils.errors import CourseError
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("course_utils", "course_tools", "book/_ext")
@@ -91,6 +92,24 @@ def test_a_verdict_in_a_script_of_ones_own_does_not_end_it():
     env = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, env=env, check=True)
     assert done.stdout.decode("ascii").splitlines() == ["+ a >= b - ?", "done"]
+
+
+@pytest.mark.parametrize(("ending", "status"), [(None, 0), (0, 0), (1, 1), ("a mistake", 2)])
+def test_a_command_ends_with_a_status_and_in_words(capsys, ending, status):
+    @console.command
+    def main(words):
+        """Do what the words name."""
+        if isinstance(ending, str):
+            raise CourseError(f"{ending} in {words}")
+        return ending
+
+    assert main(["x"]) == status and main.__doc__ == "Do what the words name."
+    assert capsys.readouterr().err == ("a mistake in ['x']\n" if status == 2 else "")
+
+
+def test_a_command_shows_what_is_no_mistake_of_the_person():
+    with pytest.raises(ZeroDivisionError):
+        console.command(lambda: 1 / 0)()
 
 
 def test_what_can_be_printed_stays_as_it_is(capsys):

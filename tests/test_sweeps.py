@@ -1,13 +1,15 @@
 """Sweeps keep the numbers of a run and nothing else, and find them again."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from course_utils import recipes, runs, sweeps
+from course_utils import provenance, recipes, runs, sweeps
 from course_utils.errors import CourseError
+from course_utils.runs import folder
 
 
 @pytest.fixture
@@ -53,6 +55,25 @@ def test_a_run_that_is_kept_whole_is_used(tiny, runs, monkeypatch):
     monkeypatch.setattr("course_utils.runs.driver._train", never)
     assert sweeps.numbers(tiny).metrics == made.metrics
     assert not (runs / sweeps.FOLDER).exists()
+
+
+def test_the_claims_are_told_which_numbers_are_used(tiny, runs):
+    made = sweeps.numbers(tiny)
+    provenance.forget()
+    sweeps.numbers(tiny)
+    (kept,) = provenance.runs_used("mlp")
+    assert (kept.seed, kept.device, kept.stale) == (0, made.info["device"], None)
+
+
+def test_a_stale_sweep_is_said(tiny, runs, capfd):
+    sweeps.numbers(tiny)
+    (path,) = (runs / sweeps.FOLDER).glob("*.json")
+    path.write_text(re.sub(r'"code": "\w+"', '"code": "0123456789abcdef"', path.read_text()))
+    folder.say_once.cache_clear()
+    provenance.forget()
+    sweeps.numbers(tiny)
+    assert provenance.runs_used("mlp")[0].stale and "are stale" in capfd.readouterr().err
+    provenance.forget()
 
 
 def test_other_settings_are_other_numbers(tiny, runs):

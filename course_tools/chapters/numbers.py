@@ -67,9 +67,9 @@ def keep(chapter: str, recipes: list[str], kept: Path = KEPT) -> int:
     return len(found)
 
 
-def main(words: list[str]) -> int:
-    """Do what the words name; return the exit status, 2 for a user's mistake."""
-    console.be_lenient()
+@console.command
+def main(words: list[str]) -> None:
+    """Do what the words name."""
     parser = argparse.ArgumentParser(
         prog="python -m course_tools.chapters.numbers",
         description="Put the kept numbers of sweeps where notebooks look for them.",
@@ -77,15 +77,10 @@ def main(words: list[str]) -> int:
     parser.add_argument("--keep", metavar="CHAPTER", help="write them instead: 07")
     parser.add_argument("recipes", nargs="*", metavar="RECIPE", help="with --keep: whose")
     chosen = parser.parse_args(words)
-    try:
-        if chosen.keep is None:
-            print(f"{restore()} new numbers in {folders.runs_dir() / FOLDER}")
-        else:
-            print(f"{keep(chosen.keep, chosen.recipes)} runs in {KEPT / chosen.keep}.json")
-    except CourseError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    if chosen.keep is None:
+        print(f"{restore()} new numbers in {folders.runs_dir() / FOLDER}")
+    else:
+        print(f"{keep(chosen.keep, chosen.recipes)} runs in {KEPT / chosen.keep}.json")
 
 
 if __name__ == "__main__":

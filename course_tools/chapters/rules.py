@@ -21,7 +21,6 @@ from course_tools.chapters.cells import code_sha256, described, draws, pictures,
 from course_tools.chapters.claim_rules import claims_are_judged, claims_are_recorded
 from course_tools.chapters.stored import Notebook, numbered
 from course_utils import console
-from course_utils.errors import CourseError
 
 CELLS = (25, 40)  # code cells of a chapter
 MEDIAN_LINES, MOST_LINES = 10, 30  # of a code cell
@@ -187,22 +186,18 @@ def complaints(notebook: Notebook) -> list[str]:
     return [complaint for rule in rules for complaint in rule(notebook)]
 
 
+@console.command
 def main(words: list[str]) -> int:
     """Print the complaints about the notebooks named, or about all; return the exit status.
 
     0 where there are none, 1 where there are some, 2 for a name that is no notebook's.
     """
-    console.be_lenient()
     count = 0
-    try:
-        paths = [path for word in words for path in meant(word)] or stored.find([])
-        for path in paths:
-            for complaint in complaints(stored.read(path)):
-                count += 1
-                print(f"{path.name}: {complaint}", file=sys.stderr)
-    except CourseError as error:
-        print(error, file=sys.stderr)
-        return 2
+    paths = [path for word in words for path in meant(word)] or stored.find([])
+    for path in paths:
+        for complaint in complaints(stored.read(path)):
+            count += 1
+            print(f"{path.name}: {complaint}", file=sys.stderr)
     print(f"{len(paths)} notebooks, {count} complaints")
     return 1 if count else 0
 

@@ -14,7 +14,6 @@ Without a card the same steps run one after the other, for trying the script.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from course_tools.gan_ladder import packing, rungs, running
@@ -61,21 +60,16 @@ def train(args: argparse.Namespace) -> None:
     running.run([rung for rung in chosen if not args.only or rung.name in args.only], terms)
 
 
-def main(words: list[str] | None = None) -> int:
-    """Run from the command line; return the exit status."""
-    console.be_lenient()
+@console.command
+def main(words: list[str] | None = None) -> None:
+    """Run from the command line."""
     args = parser().parse_args(words)
-    try:
-        if args.task == "pack":
-            people = data.faces(profile="full")
-            size = packing.pack(people, args.file)
-            print(f"{people.name}: {size / 1e6:.1f} MB in {args.file}")
-        else:
-            train(args)
-    except CourseError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    if args.task == "pack":
+        people = data.faces(profile="full")
+        size = packing.pack(people, args.file)
+        print(f"{people.name}: {size / 1e6:.1f} MB in {args.file}")
+    else:
+        train(args)
 
 
 if __name__ == "__main__":

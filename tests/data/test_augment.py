@@ -71,6 +71,19 @@ def test_colour_changes_each_image_as_a_whole(x):
         assert abs(float(b.mean() - a.mean())) <= 0.5
 
 
+def test_contrast_is_about_the_mean_of_the_whole_image(x):
+    """It stretches a tint as it stretches the rest; about each channel's own mean it would not."""
+    tint = torch.tensor([0.6, 0.0, -0.6])[:, None, None]
+
+    def changed(x):
+        return augment.colour(x, torch.Generator().manual_seed(0))
+
+    difference = changed(x + tint) - changed(x)  # grey of both is the same
+    times = difference.abs().amax((1, 2, 3)) / 0.6  # saturation, at most 2, times contrast
+    assert 2 < times.amax() <= 3
+    assert torch.allclose(difference, times[:, None, None, None] * tint, atol=1e-5)
+
+
 def test_a_hole_is_a_grey_square_of_half_the_side(x):
     cut = augment.cutout(x + 3, torch.Generator().manual_seed(0))
     for image in cut:

@@ -142,6 +142,14 @@ def test_drawing_leaves_the_random_generators_alone():
     assert (np.random.get_state()[1] == before[1]).all()
 
 
+def test_another_drawing_code_draws_anew(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path))
+    cache.drawn_images("digits", 3, 0)
+    monkeypatch.setattr(cache, "fingerprint", lambda: "0" * 64)
+    monkeypatch.setattr(drawn, "digits", lambda n, seed: (torch.zeros(n), torch.ones(n)))
+    assert not cache.drawn_images("digits", 3, 0)[0].any()
+
+
 def test_drawn_images_are_kept_and_a_damaged_cache_is_drawn_anew(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path))
     calls = []

@@ -63,6 +63,15 @@ def test_iwae_is_the_bound_of_the_metrics(model, binary):
     assert terms["loss"] < terms["nelbo"]
 
 
+def test_pixels_are_binarised_anew_where_it_is_asked_for(model, binary):
+    grey = 0.3 + 0.4 * binary
+    torch.manual_seed(5)
+    drawn = torch.bernoulli(grey)
+    expected = losses.iwae_loss(model, drawn, k=4)["loss"]
+    torch.manual_seed(5)
+    assert losses.iwae_loss(model, grey, k=4, binarise=True)["loss"] == expected
+
+
 def test_iwae_neither_overflows_nor_underflows(model, binary):
     """Weights of e^-10000 are zero as floats; their logarithms are not."""
     with torch.no_grad():

@@ -44,6 +44,7 @@ WRONG_PIXELS = {
     "from -1 to 1": (lambda x: 2 * x - 1, r"from -1 to 1, .*tanh do; .*give \(x \+ 1\) / 2"),
     "standardised": (lambda x: (x - 0.1307) / 0.3081, r"-0.424 to 2.82, as standardised .* \* std"),
     "over the edge": (lambda x: 1.1 * x - 0.05, r"a little beyond, .* give x.clamp\(0, 1\)"),
+    "above one": (lambda x: 1.1 * x, r"from 0 to 1.1, a little beyond, .* give x.clamp\(0, 1\)"),
     "bytes": (lambda x: (255 * x).byte(), r"images are uint8; .* \[0, 1\]: give x / 255"),
     "whole": (lambda x: x.round().long(), "int64; the loss takes floats.*give x.float"),
     "divided twice": (lambda x: x / 255, r"0 to 0.00392, as if divided by 255 twice.*x \* 255"),

@@ -48,6 +48,14 @@ def test_by_hand():
     assert found.count.tolist() == [10, 10] and found.accuracy.tolist() == [0.8, 0.5]
 
 
+def test_a_probability_on_an_edge_belongs_to_the_bin_below():
+    p = torch.tensor([[0.75, 0.25], [0.7, 0.3], [0.76, 0.24]], dtype=torch.float64)
+    found = metrics.reliability(p, torch.zeros(3, dtype=torch.long), bins=4)
+    assert found.count.tolist() == [2, 1]  # (0.5, 0.75], (0.75, 1]
+    certain = metrics.reliability([[1.0, 0.0]], [0], bins=4)
+    assert certain.count.tolist() == [1] and certain.accuracy.tolist() == [1.0]
+
+
 def test_likelihood_is_torchs_cross_entropy():
     torch.manual_seed(0)
     logits, y = torch.randn(50, 7), torch.randint(0, 7, (50,))

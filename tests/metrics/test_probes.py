@@ -140,6 +140,7 @@ def test_cas_is_reproducible_and_leaves_the_global_generator_alone():
     first, second = (probes.fit_mlp(x, y, epochs=1) for _ in range(2))
     assert torch.equal(torch.rand(2), expected)
     assert torch.equal(first(x), second(x))
+    assert not torch.equal(first(x), probes.fit_mlp(x, y, epochs=1, seed=1)(x))
 
 
 # ---------------------------------------------------------------------------------- bad input

@@ -41,6 +41,12 @@ def test_sharpness_ignores_brightness_and_contrast():
     assert metrics.sharpness((x * 255).to(torch.uint8)) == pytest.approx(metrics.sharpness(x))
 
 
+def test_the_mean_level_of_each_channel_is_left_out():
+    x = 0.4 * torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    tinted = x + torch.tensor([0.0, 0.3, 0.6])[:, None, None]
+    assert metrics.sharpness(tinted) == pytest.approx(metrics.sharpness(x), rel=1e-5)
+
+
 def test_sharpness_is_the_mean_squared_spatial_frequency():
     """By the cosine transform, in which the squared frequency of index k is 2 - 2 cos(pi k / N)."""
     from scipy.fft import dctn

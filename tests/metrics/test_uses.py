@@ -45,6 +45,14 @@ def test_codes_that_know_nothing_agree_little():
     assert metrics.grouping_agreement(codes, y, 3) < 0.15
 
 
+def test_the_seed_decides_where_groups_start():
+    codes = torch.rand(60, 2, generator=torch.Generator().manual_seed(0))  # no groups at all
+    y = torch.arange(60) % 3
+    found = [metrics.grouping_agreement(codes, y, 7, seed) for seed in range(6)]
+    assert found == [metrics.grouping_agreement(codes, y, 7, seed) for seed in range(6)]
+    assert len(set(found)) > 1
+
+
 def test_auroc_counts_pairs():
     g = torch.Generator().manual_seed(0)
     known = torch.randint(10, (40,), generator=g).float()  # with ties

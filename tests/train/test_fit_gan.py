@@ -227,12 +227,16 @@ def test_the_generators_step_leaves_the_discriminators_gradient_alone():
 def test_several_steps_of_the_discriminator():
     steps = []
 
-    def counted(fake):
-        steps.append(1)
+    def noted(fake):
+        steps.append("g")
         return g_loss(fake)
 
-    fitted(epochs=2, d_steps=2, g_loss=counted)  # five batches an epoch: 10 in all
-    assert len(steps) == 5
+    def noted_too(real, fake):
+        steps.append("d")
+        return d_loss(real, fake)
+
+    fitted(epochs=2, d_steps=2, g_loss=noted, d_loss=noted_too)  # five batches an epoch: 10 in all
+    assert "".join(steps) == 5 * "ddg"  # the generator's comes last, across epochs too
     with pytest.raises(CourseError, match="an epoch has 5 batches"):
         fitted(d_steps=6)
 
