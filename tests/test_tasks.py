@@ -86,6 +86,16 @@ def test_what_make_test_has_just_tried_is_not_tried_again(monkeypatch, done, fir
     assert chosen == [first, "not slow and not browser and not book and not colab"]
 
 
+def test_what_is_left_out_on_drawn_data_asks_for_no_data():
+    """Neither by a fixture nor by itself; checks of exercises draw for themselves."""
+    asks = re.compile(r"def test\w*\([^)]*\b(digits|few|runs)\b|\b(mnist|faces)\(|COURSE_SOURCE")
+    for name in tasks.DATALESS:
+        place = ROOT / "tests" / name
+        assert place.exists(), name
+        for path in place.rglob("*.py") if place.is_dir() else [place]:
+            assert not asks.search(path.read_text(encoding="utf-8")), path
+
+
 def test_help_lists_the_tasks():
     done = subprocess.run(
         [sys.executable, "course_tools/tasks.py", "--help"],
