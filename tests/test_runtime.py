@@ -78,6 +78,9 @@ def test_data_in_use():
     before = runtime.data_in_use()
     runtime.use_data("mnist")
     assert runtime.data_in_use() == "mnist"
+    runtime.use_data("fashion-mnist")
+    runtime.use_data("mnist")
+    assert runtime.data_in_use() == "mnist"  # the last use counts, not the first
     runtime.use_data(before)
 
 
@@ -202,15 +205,16 @@ def test_using_threads_ends_with_its_block():
 
 
 STAT = """cpu  {0} 0 0 {1} 0 0 0 0 0 0
-cpu0 {2} 0 5 {3} 10 0 0 0 0 0
+cpu0 {2} 0 5 {3} {6} 0 0 0 0 0
 cpu1 {4} 0 5 {5} 0 0 0 0 0 0
 intr 1 2 3
 """
 
 
 def test_idle_cores_are_counted_from_linuxs_own_times(tmp_path, monkeypatch):
-    """Core 0 worked a quarter of the time between the looks, core 1 all of it."""
-    looks = iter([STAT.format(0, 0, 100, 100, 100, 100), STAT.format(9, 9, 125, 175, 140, 100)])
+    """Core 0 worked a quarter of the time between the looks, and waited for a disk; core 1 all."""
+    first, second = (0, 0, 100, 100, 100, 100, 10), (9, 9, 125, 155, 140, 100, 30)
+    looks = iter([STAT.format(*first), STAT.format(*second)])
     path, read = tmp_path / "stat", runtime.core_times
 
     def look():

@@ -17,7 +17,7 @@ from course_utils.runs import shipping
 def release(runs, tmp_path, monkeypatch):
     """Return the folder of a release with one run, whose own folder is then put aside."""
     monkeypatch.setitem(recipes.RECIPES, "tiny", tiny_recipe())
-    course_runs.run("tiny", profile="full")
+    course_runs.measured(course_runs.run("tiny", profile="full"), "a bound", lambda: 1.5)
     shipping.pack(tmp_path / "release", [])
     runs.rename(tmp_path / "original")
     return tmp_path / "release"
@@ -46,6 +46,7 @@ def test_a_fetched_run_is_the_run(address, tmp_path):
         assert same, name
     run = course_runs.load(folder)
     assert run.recipe.name == "tiny"
+    assert course_runs.measured(run, "a bound", lambda: pytest.fail("this came along")) == 1.5
     again = course("runs", "fetch", "--from", address)
     assert "is there already" in again.stdout and "0 runs fetched" in again.stdout
 
