@@ -55,6 +55,11 @@ def command(main: Callable[..., int | None]) -> Callable[..., int]:
     return lenient
 
 
+def counted(n: int, thing: str) -> str:
+    """Return a number of things: "1 run", "2 runs"."""
+    return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
+
+
 def say(line: str) -> None:
     """Print a line on standard output, with plain signs where it cannot write others."""
     try:

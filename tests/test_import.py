@@ -45,7 +45,7 @@ MAY_IMPORT = {
     "estimators": COMPUTING | {"recipes"},
     "scoring": COMPUTING | {"recipes", "runs"},
     "doctor": {"runtime", "provenance"},
-    "commands": {"runtime", "claims"},
+    "commands": {"runtime", "claims", "console"},
     "cli": {"commands", "console"},
     "check": {"runtime", "data", "losses", "models", "metrics"},
     "live": {"runtime", "models"},

@@ -10,6 +10,7 @@ import typer
 
 from course_utils import claims as course_claims
 from course_utils import commands
+from course_utils.console import counted
 from course_utils.errors import CourseError
 
 
@@ -68,7 +69,7 @@ def claims(
             typer.echo(claim_line(verdict))
     bad = [v.claim.id for v in verdicts if not v.acceptable]
     if not as_json:
-        typer.echo(f"{len(verdicts)} claims, {len(verdicts) - len(bad)} in order")
+        typer.echo(f"{counted(len(verdicts), 'claim')}, {len(verdicts) - len(bad)} in order")
     if check and bad:
         typer.echo(f"course: not in order: {', '.join(bad)}", err=True)
         raise typer.Exit(1)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from course_utils import folders
+from course_utils.console import counted
 from course_utils.errors import CourseError
 
 
@@ -60,7 +61,7 @@ def runs(
     for line in catalogue.table(found):
         typer.echo(line)
     total = catalogue.readable_size(sum(run.size for run in found))
-    typer.echo(f"{len(found)} runs, {total}, in {place}")
+    typer.echo(f"{counted(len(found), 'run')}, {total}, in {place}")
     if delete and found and (yes or typer.confirm("Delete them?")):
         delete_runs(found)
 
@@ -71,12 +72,12 @@ def ship(verb: str, names: list[str], place: str, out: Path | None) -> None:
 
     if verb == "fetch":
         came = shipping.fetch(names, place, typer.echo)
-        typer.echo(f"{len(came)} runs fetched into {folders.runs_dir()}")
+        typer.echo(f"{counted(len(came), 'run')} fetched into {folders.runs_dir()}")
     elif out is None:
         raise CourseError("into which folder? course runs pack --out DIR")
     else:
         files = shipping.pack(out, names, typer.echo)
-        typer.echo(f"{len(files) - 1} runs and their index in {folders.located(out)}")
+        typer.echo(f"{counted(len(files) - 1, 'run')} and their index in {folders.located(out)}")
 
 
 def delete_runs(found: list) -> None:
@@ -87,4 +88,4 @@ def delete_runs(found: list) -> None:
         left = catalogue.delete(run)
         if left:
             typer.echo(f"{run.path} stays, since it holds what is not the course's: {left[0]}")
-    typer.echo(f"deleted {len(found)} runs")
+    typer.echo(f"deleted {counted(len(found), 'run')}")

@@ -87,7 +87,7 @@ def test_names_patterns_and_states_choose(some):
 def test_delete_asks_and_deletes_what_was_chosen(some):
     no = course("runs", "--stale", "--delete", input="n\n")
     assert "Delete them?" in no.output and some["stale"].exists()
-    assert "deleted 1 runs" in listed("--stale", "--delete", "--yes")
+    assert "deleted 1 run\n" in listed("--stale", "--delete", "--yes")
     assert not some["stale"].exists() and all(
         path.exists() for state, path in some.items() if state != "stale"
     )

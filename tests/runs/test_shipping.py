@@ -38,7 +38,7 @@ def packed(release):
 def test_a_fetched_run_is_the_run(address, tmp_path):
     result = course("runs", "fetch", "tiny", "--from", address)
     assert result.exit_code == 0, result.output
-    assert "1 runs fetched" in result.stdout
+    assert "1 run fetched" in result.stdout
     (folder,) = (folders.runs_dir()).iterdir()
     (old,) = (tmp_path / "original").glob("tiny-*")
     for name in ("run.json", "weights.safetensors", "history.csv"):
