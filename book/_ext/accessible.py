@@ -2,15 +2,15 @@
 
 - The list of sources has roles that no longer exist (`doc-biblioentry`) in a list whose children
   are not its items: the plain text reads better without.
-- A formula that is wider than its place scrolls (custom.css); so that the keys can scroll it too,
-  it can have the focus, but only while it is too wide.
+- A formula or a plot that is wider than its place scrolls (custom.css); so that the keys can scroll
+  it too, it can have the focus, but only while it is too wide.
 - What folds a chapter's exercises in the list of pages is a mark without a word.
 """
 
 from __future__ import annotations
 
 ROLES = (' role="doc-biblioentry"', '<div role="list" class="citation-list">')
-WIDE_FORMULAS = """
+WIDE_THINGS = """
 (() => {
   function mark() {
     for (const formula of document.querySelectorAll(".math mjx-math")) {
@@ -18,6 +18,10 @@ WIDE_FORMULAS = """
       const wide = formula.getBoundingClientRect().width > box.clientWidth + 1;
       box.classList.toggle("wide", wide);
       if (wide) box.tabIndex = 0;
+      else box.removeAttribute("tabindex");
+    }
+    for (const box of document.querySelectorAll(".wide-plot")) {
+      if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
       else box.removeAttribute("tabindex");
     }
   }
@@ -53,7 +57,7 @@ def name_folds(app, pagename, template, context, tree) -> None:
 
 def setup(app):
     """Register with Sphinx."""
-    app.add_js_file(None, body=WIDE_FORMULAS)
+    app.add_js_file(None, body=WIDE_THINGS)
     app.connect("html-page-context", drop_old_roles)
     app.connect("html-page-context", name_folds, priority=900)  # after the theme
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -3,7 +3,8 @@
 A notebook keeps a plot as an SVG drawing, dark on white (`course_utils/figure_format.py`). Here it
 becomes a part of the page, without its white ground. Each of its colours turns into a custom
 property that the dark theme sets to a counterpart: ink to the page's ink, white to the page's
-ground, greys to greys in between, and the colours of data to lighter ones of the same hue.
+ground, greys to greys in between, and the colours of data to lighter ones of the same hue. Wide
+ones, of several panels, scroll on a phone instead of shrinking until nobody can read their words.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ COLOUR = re.compile(r"(?<=[:\s\"])#[0-9a-fA-F]{6}\b")
 NAME = re.compile(r'(id="|url\(#|href="#)([^")]*)')
 GROUND = re.compile(r"<g>\s*<path d=\"[^\"]*\" style=\"fill: #ffffff\"/>\s*</g>")
 DARK_GROUND, DARK_INK = 0.21, 0.87  # OKLab lightness of the theme's #14181e and #ced6dd
+WIDE = 480.0  # points, as matplotlib writes a width; one panel has up to 460
 GREY, TINT = 0.03, 0.11  # chroma below which a colour counts as grey, and a light one as a tint
 
 
@@ -39,7 +41,14 @@ def inline(svg: str, alt: str) -> str:
     opening = f'<svg id="p{key}" class="course-plot" role="img" aria-label="{label}" '
     opening += f'style="fill: {fill}" '
     svg = re.sub(r"<svg ", opening, svg, count=1)
-    return re.sub(r"</svg>\s*$", f"{dark_style(key, colours)}</svg>", svg)
+    svg = re.sub(r"</svg>\s*$", f"{dark_style(key, colours)}</svg>", svg)
+    return f'<div class="wide-plot">{svg}</div>' if is_wide(svg) else svg
+
+
+def is_wide(svg: str) -> bool:
+    """Tell whether the words of a drawing would be too small on a phone, were it to fit there."""
+    width = re.search(r'<svg [^>]*\bwidth="([\d.]+)pt"', svg)
+    return width is not None and float(width[1]) > WIDE
 
 
 def variable(colour: str) -> str:

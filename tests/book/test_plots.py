@@ -132,6 +132,14 @@ def test_the_caption_belongs_to_the_drawing_and_not_to_the_table_above_it(book):
     assert page.select_one("div.cell_output table").find_parent("figure") is None
 
 
+@pytest.mark.parametrize(("width", "wide"), [(648, True), (460.8, False)])
+def test_only_a_drawing_of_several_panels_is_wide(width, wide):
+    """On a phone it scrolls, so that its words can be read."""
+    drawn = plots.inline(f'<svg width="{width}pt" height="200pt"><g/></svg>', "A plot.")
+    assert drawn.startswith('<div class="wide-plot"><svg ') is wide
+    assert drawn.count("</div>") == wide
+
+
 LOOK = """() => {
   const svg = document.querySelector("svg.course-plot");
   const seen = new Set();
