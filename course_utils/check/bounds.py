@@ -160,7 +160,7 @@ def sweep_fault(costs: list[float]) -> str | None:
         "Ten passes with batches of 50 and Adam at 2e-3 will do. Return the encoder's mu and "
         "logvar of all images.",
     ],
-    opens="The weight sets how many nats the code may cost; 1 is the one that makes it a bound.",
+    opens="The weight sets how many nats the code may cost; at 1 the bound is tightest.",
     seconds=5,
 )
 def beta_sweep(x, beta):
