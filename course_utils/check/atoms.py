@@ -30,8 +30,10 @@ ATOMS = (
     case([[1.0, 0.0], [0.0, 2.0]]),
     case([[1.0, 0.0], [3.0, 4.0]]),
     case([[1.0, 0.0], [-4.0, 3.0], [0.6, 0.8]]),
+    case([[0.0, 0.0, 1.0], [5.0, 0.0, 0.0], [3.0, 4.0, 0.0]],
+         note="atoms [0, 0, 1], [5, 0, 0] and [3, 4, 0]"),
     Case((torch.randn(6, 9, generator=torch.Generator().manual_seed(2)),), "six atoms of nine"),
-)
+)  # fmt: skip
 
 
 def products(atoms):

@@ -34,6 +34,7 @@ SSE_CASES = (
     case(images([0.5], [1.0]), images([1.0], [1.0])),
     case(images([0.5, 0.2], [0.1, 0.9]), images([1.0, 0.0], [0.0, 0.0])),
     case(some_images(3, 1, 4, 5), some_images(5, 1, 4, 5)[2:], note="three images of 4 by 5"),
+    case(some_images(2, 3, 2, 2), some_images(4, 3, 2, 2)[2:], note="two images of three colours"),
 )
 
 SSE_MISTAKES = (
@@ -62,6 +63,10 @@ SSE_MISTAKES = (
         lambda recon, x: ((recon - (2 * x - 1)) ** 2).flatten(1).sum(1),
         "You move the target to [-1, 1], and the reconstruction is on [0, 1]: compare both in one "
         "range",
+    ),
+    Mistake(
+        lambda recon, x: (recon - x)[:, 0].square().flatten(1).sum(1),
+        "You look at the first channel only: colour images have three",
     ),
 )
 
@@ -108,6 +113,7 @@ BCE_CASES = (
     case(images([0.5, -1.0]), images([1.0, 0.0])),
     case(images([1.0], [-2.0]), images([0.0], [0.25])),
     case(some_images(3, 1, 4, 5), some_images(5, 1, 4, 5)[2:], note="three images of 4 by 5"),
+    case(some_images(2, 3, 2, 2), some_images(4, 3, 2, 2)[2:], note="two images of three colours"),
 )
 BCE_FAR = (
     case(images([200.0]), images([1.0])),
@@ -129,6 +135,20 @@ BCE_MISTAKES = (
     Mistake(
         lambda logits, x: _bce(logits.clamp(0, 1), x).clamp(max=100).flatten(1).sum(1),
         "Your cross-entropy cuts the logits to [0, 1] as if they were probabilities",
+    ),
+    Mistake(
+        lambda logits, x: _bce(logits.sigmoid(), (x > 0.5).double()).flatten(1).sum(1),
+        "You make the targets black or white first: a grey target counts as grey",
+    ),
+    Mistake(
+        lambda logits, x: (
+            F.binary_cross_entropy_with_logits(x, logits, reduction="none").flatten(1).sum(1)
+        ),
+        "Logits and targets are exchanged in yours: look at the order that the function asks for",
+    ),
+    Mistake(
+        lambda logits, x: _bce(logits.sigmoid(), x)[:, 0].flatten(1).sum(1),
+        "You look at the first channel only: colour images have three",
     ),
     Mistake(
         lambda logits, x: (-x * F.logsigmoid(logits)).flatten(1).sum(1),

@@ -121,7 +121,8 @@ BETAS = (0.1, 1.0, 30.0)
 def sweep(answer: Answer) -> str | None:
     """Train with three weights, and look at what the codes then cost."""
     x = floats(1_000, 21)
-    costs = []
+    costs: list[float] = []
+    widths: list[float] = []
     for beta in BETAS:
         made = answer(x, beta)
         if not (isinstance(made, tuple) and len(made) == 2):
@@ -129,8 +130,25 @@ def sweep(answer: Answer) -> str | None:
         mu, logvar = (torch.as_tensor(value).detach().double() for value in made)
         if mu.shape != logvar.shape or mu.ndim != 2 or len(mu) != len(x):
             return f"mu and logvar have shapes {tuple(mu.shape)}, {tuple(logvar.shape)}: (N, Z)."
+        if not (mu.isfinite().all() and logvar.isfinite().all()):
+            return f"For beta = {beta:g} some of your codes are not finite: the training diverged."
         costs.append(kl_of_torch(mu, logvar).mean().item())
-    return sweep_fault(costs)
+        widths.append(logvar.mean().item())
+    return sweep_fault(costs) or width_fault(widths[0])
+
+
+WIDEST = -0.5  # mean log-variance of codes that say much; the solution has -3.3
+
+
+def width_fault(logvar: float) -> str | None:
+    """Say when codes that cost much are as wide as the prior, so that they cannot say anything."""
+    if logvar < WIDEST:
+        return None
+    return (
+        f"For beta = {BETAS[0]:g} the codes cost much, so they must be much narrower than the "
+        f"prior, and your log-variance is {logvar:.2g} on average: is it the *logarithm* of the "
+        "variance, and does it come second?"
+    )
 
 
 def sweep_fault(costs: list[float]) -> str | None:

@@ -86,7 +86,8 @@ class Answer:
             return made if isinstance(made, torch.Tensor) else torch.as_tensor(made)
         except (TypeError, ValueError, RuntimeError):
             kind = type(made).__name__
-            raise Fault(f"Your function returns a {kind}; a tensor is wanted.") from None
+            said = f"Your function returns a {kind}; a tensor or a number is wanted."
+            raise Fault(said) from None
 
     def _fits(self, count: int) -> None:
         """Raise Fault where the function cannot take so many arguments."""
@@ -150,15 +151,20 @@ def evaluating(model):
 
 def crash_sentence(error: BaseException) -> str:
     """Return where in the learner's own lines an error arose, and what it was."""
-    said = " ".join(str(error).split())
-    said = said if len(said) <= 160 else said[:157] + "..."
-    what = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    what = in_short(error)
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if is_own(frame.filename)]
     if not own:
         return f"Your answer stopped with {what}."
     line = (own[-1].line or linecache.getline(own[-1].filename, own[-1].lineno)).strip()
     shown = f", `{line}`," if line else ""
     return f"Your function stopped in line {own[-1].lineno}{shown} with {what}."
+
+
+def in_short(error: BaseException) -> str:
+    """Return "ValueError: what it says" on one line, without the full stop at its end."""
+    said = " ".join(str(error).split()).rstrip(".")
+    said = said if len(said) <= 160 else said[:157] + "..."
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def is_own(filename: str) -> bool:

@@ -10,7 +10,16 @@ from torch import distributions
 
 from course_utils.check.calling import Answer
 from course_utils.check.exercise import exercise
-from course_utils.check.probes import Extremes, Mistake, OnTheCard, Untouched, Values, case, usual
+from course_utils.check.probes import (
+    Extremes,
+    Gradients,
+    Mistake,
+    OnTheCard,
+    Untouched,
+    Values,
+    case,
+    usual,
+)
 from course_utils.check.statistics import are_correlated, share_is_off
 from course_utils.check.wording import number
 
@@ -276,7 +285,15 @@ def nothing_dropped(answer: Answer) -> str | None:
 
 @exercise(
     "07",
-    probes=[drops_apart, in_training, in_use, nothing_dropped, Untouched(FEW), OnTheCard(FEW)],
+    probes=[
+        drops_apart,
+        in_training,
+        in_use,
+        nothing_dropped,
+        Untouched(FEW),
+        Gradients("your output", FEW, ("x",)),
+        OnTheCard(FEW),
+    ],
     hints=[
         "Outside of training nothing happens at all. Begin with that.",
         "`torch.rand_like(x)` gives each unit a number between 0 and 1: keep those of p or more.",

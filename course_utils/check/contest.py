@@ -23,11 +23,10 @@ def handed_out_accuracy(model, x, y):
     return ((guesses == y).float().sum() / 100).item()
 
 
-def quizzed() -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
-    """Return a model with dropout, in training mode, and images of which it gets 450 of 600."""
-    n = 600
+def quizzed(n: int = 600) -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
+    """Return a model with dropout, in training mode, and n images of which it gets 3/4."""
     y = torch.arange(n) % 3
-    shown_class = torch.where(torch.arange(n) < 450, y, (y + 1) % 3)
+    shown_class = torch.where(torch.arange(n) < 3 * n // 4, y, (y + 1) % 3)
     x = torch.eye(3)[shown_class]
     model = nn.Sequential(nn.Linear(3, 3, bias=False), nn.Dropout(0.8))
     with torch.no_grad():
@@ -38,6 +37,8 @@ def quizzed() -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
 def accuracy_faults(answer: Answer) -> str | None:
     """Compare with 0.75, which only a model in eval mode reaches."""
     model, x, y = quizzed()
+    modes: list[bool] = []
+    model[1].register_forward_pre_hook(lambda layer, _: modes.append(layer.training))
     made = answer(model, x, y, copies=False)
     got = float(made)
     still_training = model.training
@@ -46,7 +47,7 @@ def accuracy_faults(answer: Answer) -> str | None:
             return "The model was in training mode before, and is left in eval mode: put it back."
         if isinstance(made, torch.Tensor) and made.requires_grad:
             return "Your accuracy carries a graph for gradients along: torch.no_grad()."
-        return None
+        return accuracy_elsewhere(answer)
     if abs(got - 4.5) < 1e-6:
         return "One fault is left: you divide by 100, whatever the number of images: 600 give 4.5."
     if abs(got - 450) < 1e-3:
@@ -55,6 +56,8 @@ def accuracy_faults(answer: Answer) -> str | None:
         return "Yours is in percent: a share from 0 to 1 is wanted."
     if abs(got - 0.25) < 1e-6:
         return "Yours is the share of wrong images."
+    if modes and not any(modes):
+        return f"Dropout is off now, and yours is {got:.3g} where 450 of 600 are right."
     if got > 1:
         return (
             "Two faults are left: dropout is on while the model is tested, so that the number is "
@@ -64,6 +67,20 @@ def accuracy_faults(answer: Answer) -> str | None:
         "One fault is left: dropout is on while the model is tested, so that the number is another "
         f"each time ({got:.3g} here; without dropout it is 0.75)."
     )
+
+
+def accuracy_elsewhere(answer: Answer) -> str | None:
+    """Ask again, for another number of images, and a model that is in eval mode already."""
+    model, x, y = quizzed(80)
+    got = float(answer(model.eval(), x, y, copies=False))
+    if not abs(got - 0.75) < 1e-6:
+        return f"For 600 images yours is right; of 80 others 60 are right, and yours is {got:.3g}."
+    if model.training:
+        return (
+            "A model that was in eval mode before is left in training mode: put it back to what "
+            "it was, or who uses it next has dropout on."
+        )
+    return None
 
 
 @exercise(

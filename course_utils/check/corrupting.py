@@ -102,7 +102,18 @@ def noise_is_fresh(answer: Answer) -> str | None:
         return "Your images are as they were: no noise is added."
     if torch.equal(one, two):
         return "Two calls give the same noise: a seed is set inside of your function; leave it out."
-    return one_for_all(one)
+    return one_for_all(one) or one_for_colours(answer)
+
+
+def one_for_colours(answer: Answer) -> str | None:
+    """Ask for images of three channels."""
+    x = torch.full((20, 3, 25, 40), 0.5)
+    got = answer.tensor(x, 0.3).detach().cpu()
+    if fault := shape_fault(got, x):
+        return fault
+    if are_correlated(got[:, :-1], got[:, 1:]):
+        return "The channels of a colour image get the same noise: draw a number for each of them."
+    return None
 
 
 def no_noise(answer: Answer) -> str | None:

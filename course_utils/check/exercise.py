@@ -16,6 +16,7 @@ from course_utils.check.calling import (
     Fault,
     Untried,
     describe,
+    in_short,
     is_empty,
     same_code,
 )
@@ -91,8 +92,15 @@ class Check:
         return Verdict(self.name, state, tuple(sentence for _, sentence in findings))
 
     def findings(self, answer: Answer) -> Iterable[tuple[bool, str]]:
-        """Yield (whether it crashed, sentence) for each probe that found a fault."""
+        """Yield (whether it crashed, sentence) for each probe that found a fault.
+
+        What a probe of extremes says holds for answers that are right on paper, so it is not asked
+        of one that is wrong everywhere.
+        """
+        wrong = False
         for probe in self.probes:
+            if wrong and getattr(probe, "of_right_answers", False):
+                continue
             try:
                 sentence = probe(answer)
             except Fault as fault:
@@ -103,12 +111,13 @@ class Check:
                 yield (
                     False,
                     (
-                        "The check cannot read what your function returns "
-                        f"({type(error).__name__}: {error}): look at its type and shape."
+                        f"The check cannot read what your function returns ({in_short(error)}): "
+                        "look at its type and shape."
                     ),
                 )
             else:
                 if sentence:
+                    wrong = True
                     yield False, sentence
 
     def untouched(self, answer) -> bool:

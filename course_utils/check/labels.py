@@ -8,7 +8,7 @@ from torch import nn
 
 from course_utils.check.calling import Answer, evaluating
 from course_utils.check.exercise import exercise
-from course_utils.check.probes import Case, Mistake, Values, case
+from course_utils.check.probes import Case, Gradients, Mistake, Untouched, Values, case
 from course_utils.data import drawn
 
 # ------------------------------------------------------------------------------- telling a decoder
@@ -54,7 +54,11 @@ TOLD_MISTAKES = (
 
 @exercise(
     "05",
-    probes=[Values("your input", told_of_torch, TOLD_CASES, TOLD_MISTAKES)],
+    probes=[
+        Values("your input", told_of_torch, TOLD_CASES, TOLD_MISTAKES),
+        Gradients("your input", TOLD_CASES[1], ("z",)),
+        Untouched(TOLD_CASES[1]),
+    ],
     hints=[
         "A decoder for codes of Z numbers and ten classes gets Z + 10 numbers for each image.",
         "Make the label a one-hot row, and join it to the code along dimension 1.",
@@ -152,9 +156,10 @@ def repaired_sheet(decode, z):
 OBEDIENCE_CASES = (
     case([[2.0, 0.0]], torch.tensor([0])),
     case([[2.0, 0.0], [3.0, 1.0]], torch.tensor([0, 1])),
-    case([[0.0, 1.0, -1.0], [2.0, 3.0, 1.0], [0.1, 0.0, 0.4]], torch.tensor([1, 0, 2])),
+    case([[0.0, 1.0, -1.0], [2.0, 3.0, 1.0], [0.1, 0.0, 0.4]], torch.tensor([1, 0, 2]),
+         note="three images, of which a classifier sees two as what was asked for"),
     case([[5.0, 9.0], [0.0, 1.0], [3.0, 4.0], [1.0, 0.0]], torch.tensor([1, 1, 0, 1])),
-)
+)  # fmt: skip
 
 
 def seen(logits):

@@ -223,7 +223,7 @@ def smooth_faults(answer: Answer) -> str | None:
     train, test = floats(1_000, 31), floats(300, 32)
     model = answer(train)
     z, made = coded(model, test)
-    size = sum(p.numel() for p in model.parameters()) if isinstance(model, nn.Module) else 0
+    size = parameters_of(model)
     if size > MOST_PARAMETERS:
         return f"Your model has {size:,} parameters; {MOST_PARAMETERS:,} are allowed."
     if z.flatten(1).shape[1] > CODE:
@@ -231,6 +231,12 @@ def smooth_faults(answer: Answer) -> str | None:
     if made.shape != test.shape:
         return f"Your images have shape {tuple(made.shape)}, not {tuple(test.shape)}."
     return picture_fault(made, train, test)
+
+
+def parameters_of(model) -> int:
+    """Count the parameters of a model and of its two halves, each once."""
+    modules = [part for part in (model, model.encode, model.decode) if isinstance(part, nn.Module)]
+    return sum(p.numel() for p in {p for part in modules for p in part.parameters()})
 
 
 def picture_fault(made, train, test) -> str | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from course_utils.check.calling import Answer, Fault
-from course_utils.check.wording import alike, as_double, example, images, same, shown
+from course_utils.check.wording import MOST, alike, as_double, example, images, same, shown
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,12 @@ class Values:
             return "."
         case, a, b = rows[0]
         where = example(answer.takes, case.inputs, case.note)
-        return f": for {where} it gives {shown(as_double(a))}, not {shown(b)}."
+        a, b = as_double(a), as_double(b)
+        if a.shape == b.shape and b.numel() > MOST:  # too many to be shown: one that differs
+            place = (~torch.isclose(a, b, self.rtol, 1e-5, equal_nan=True)).nonzero()[0].tolist()
+            at = ", ".join(map(str, place))
+            return f": for {where} its number [{at}] is {shown(a[*place])}, not {shown(b[*place])}."
+        return f": for {where} it gives {shown(a)}, not {shown(b)}."
 
 
 def as_exact(value):
@@ -195,12 +200,14 @@ class Extremes:
         oracle: with the arguments of the exercise; stays exact there.
         cases: that are extreme.
         why: what goes wrong there and where to look, the end of a sentence.
+        of_right_answers: it is asked of answers only that were right so far.
     """
 
     what: str
     oracle: Callable
     cases: Sequence[Case]
     why: str
+    of_right_answers: bool = True
 
     def __call__(self, answer: Answer) -> str | None:
         """Return the sentence of a fault, None where there is none."""
@@ -226,12 +233,19 @@ class Untouched:
         """Return the sentence of a fault, None where there is none."""
         answer.tensor(*self.case.inputs)
         for name, before, after in zip(answer.takes, self.case.inputs, answer.inputs, strict=True):
-            if isinstance(before, torch.Tensor) and not torch.equal(before, after):
+            tensors = isinstance(before, torch.Tensor)
+            if not (torch.equal(before, after) if tensors else same_object(before, after)):
                 return (
                     f"Your function changes the {name} that it is given: whoever calls it loses "
-                    "the original; compute a new tensor (look for `+=` and `[...] =`)."
+                    "the original; compute a new one (look for `+=`, `[...] =`, and "
+                    "for methods that work in place, `.sort()` of a list, `.sub_()` of a tensor)."
                 )
         return None
+
+
+def same_object(before, after) -> bool:
+    """Tell whether a list or dict is as it was; of other things nothing is asked."""
+    return not isinstance(before, (list, dict)) or before == after
 
 
 @dataclass(frozen=True)
@@ -273,7 +287,7 @@ class DoublePrecision:
 
 def usual(what: str, case: Case, to: tuple[str, ...]) -> tuple:
     """Return the probes that every loss has beside its values."""
-    return Gradients(what, case, to), DoublePrecision(case), OnTheCard(case)
+    return Untouched(case), Gradients(what, case, to), DoublePrecision(case), OnTheCard(case)
 
 
 def reductions(each: Callable, what: str, over: str = "pixels") -> tuple[Mistake, ...]:

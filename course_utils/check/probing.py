@@ -74,11 +74,29 @@ def alone(answer: Answer) -> str | None:
     z, y, z_test, y_test = two_heaps()
     got = float(answer.tensor(z, y, z_test[1:2], y_test[1:2]))
     if math.isclose(got, 1.0, abs_tol=1e-6):
-        return None
+        return honest(answer)
     return (
         f"For a single test image, which lies in the middle of its class, yours gives {got:.3g}, "
         f"not 1: what is computed from the test images besides their guesses?"
     )
+
+
+def honest(answer: Answer) -> str | None:
+    """Ask whether labels or company of the test images move what is learnt from the others."""
+    z, y, z_test, y_test = two_heaps()
+    if not abs(float(answer.tensor(z, y, z_test, 1 - y_test)) - 0.1) < 1e-4:
+        return (
+            "With the test labels exchanged, 0 for 1, a probe that has never seen them reads 0.1, "
+            "and yours reads more: what do the test labels do besides being compared?"
+        )
+    generator = torch.Generator().manual_seed(8)
+    many = torch.tensor([0.8, -0.4]) + 0.2 * torch.randn(4_000, 2, generator=generator)
+    if float(answer.tensor(z, y, many, torch.ones(4_000, dtype=torch.long))) < 0.9:
+        return (
+            "Many test images of one class move your boundary: mean and deviation are taken from "
+            "training and test images together, and belong to the training images alone."
+        )
+    return None
 
 
 @exercise(

@@ -30,17 +30,20 @@ def frechet_of_scipy(a, b):
     return torch.tensor(float(means + np.trace(ca) + np.trace(cb) - 2 * np.trace(root).real))
 
 
-def parts(a, b):
+def parts(a, b, correction=1, centred=True):
     """Return squared distance of the means, both covariances, and the trace of their root."""
     a, b = a.double(), b.double()
-    ca, cb = torch.atleast_2d(a.T.cov()), torch.atleast_2d(b.T.cov())
+    if centred:
+        ca, cb = (torch.atleast_2d(x.T.cov(correction=correction)) for x in (a, b))
+    else:
+        ca, cb = (x.T @ x / len(x) for x in (a, b))
     roots = torch.linalg.eigvals(ca @ cb).real.clamp(min=0).sqrt().sum()
     return (a.mean(0) - b.mean(0)).square().sum(), ca, cb, roots
 
 
-def frechet_of_torch(a, b, means=1.0, root=2.0):
+def frechet_of_torch(a, b, means=1.0, root=2.0, **slip):
     """Return the distance, or one with other weights of its parts, singular clouds included."""
-    distance, ca, cb, roots = parts(a, b)
+    distance, ca, cb, roots = parts(a, b, **slip)
     return means * distance + ca.trace() + cb.trace() - root * roots
 
 
@@ -57,6 +60,15 @@ FRECHET_MISTAKES = (
     Mistake(
         lambda a, b: frechet_of_torch(a, b).clamp(min=0).sqrt(),
         "Yours is the root of it: the distance is quoted squared",
+    ),
+    Mistake(
+        lambda a, b: frechet_of_torch(a, b, correction=0),
+        "Your covariances are divided by N: by N - 1, as published scores and torch.cov do it, or "
+        "the score depends on the number of points still more",
+    ),
+    Mistake(
+        lambda a, b: frechet_of_torch(a, b, centred=False),
+        "Your covariances still have the means in them: take those off first",
     ),
     Mistake(
         lambda a, b: parts(a, b)[0],

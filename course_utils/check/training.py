@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -10,22 +11,26 @@ from torch import nn
 
 from course_utils.check.calling import Answer, Fault, evaluating
 from course_utils.check.exercise import exercise
-from course_utils.check.probes import Case, Mistake, Values
+from course_utils.check.probes import Case, Mistake, Untouched, Values
 from course_utils.check.wording import number, same
 from course_utils.data import drawn
 
 # ------------------------------------------------------------------------------- which epoch
 
 
-def rows(*errors: tuple[float, float, float]) -> Case:
-    """Return a history with an epoch for each triple of training, validation and test error."""
+def rows(*errors: tuple[float, float, float], every: int = 1) -> Case:
+    """Return a history with a row for each triple of training, validation and test error.
+
+    It was scored after every so many epochs.
+    """
     names = ("train_sse", "val_sse", "test_sse")
     history = [
-        {"epoch": epoch} | dict(zip(names, row, strict=True))
-        for epoch, row in enumerate(errors, start=1)
+        {"epoch": every * i} | dict(zip(names, row, strict=True))
+        for i, row in enumerate(errors, start=1)
     ]
     validation = ", ".join(number(row[1]) for row in errors)
-    return Case((history,), f"validation errors {validation}")
+    after = f" after the epochs {', '.join(str(row['epoch']) for row in history)}"
+    return Case((history,), f"validation errors {validation}{after if every > 1 else ''}")
 
 
 def lowest(name: str, key: str = "epoch"):
@@ -37,7 +42,24 @@ HISTORIES = (
     rows((5, 4, 6), (3, 5, 4), (2, 6, 5)),
     rows((9, 9, 7), (5, 6, 8), (3, 7, 6), (2, 8, 9)),
     rows((9, 9, 9), (6, 8, 7), (7, 6, 8), (8, 7, 9)),
+    rows((9, 8, 9), (8, 7, 8), (7, 7.5, 5), (6, 5, 6), (5, 6, 7)),
+    rows((9, 8, 9), (6, 6, 5), (5, 5, 6), every=10),
 )
+
+
+def first_rise(history):
+    """Return the epoch before the validation error rose for the first time."""
+    for before, after in pairwise(history):
+        if after["val_sse"] > before["val_sse"]:
+            return before["epoch"]
+    return history[-1]["epoch"]
+
+
+def place(history) -> int:
+    """Return where in the list the lowest validation error stands, from 0."""
+    return [row["val_sse"] for row in history].index(lowest("val_sse", "val_sse")(history))
+
+
 EPOCH_MISTAKES = (
     Mistake(
         lowest("test_sse"),
@@ -53,7 +75,15 @@ EPOCH_MISTAKES = (
         "You take the last epoch, whatever it was",
     ),
     Mistake(
-        lambda history: lowest("val_sse")(history) - 1,
+        first_rise,
+        "You stop where the validation error rises for the first time: it may fall again later",
+    ),
+    Mistake(
+        lambda history: place(history) + 1,
+        "You count the rows: the number under `epoch` is wanted, and not every epoch is scored",
+    ),
+    Mistake(
+        place,
         "Yours is the place in the list, which counts from 0: the number under `epoch` is wanted",
     ),
     Mistake(
@@ -69,7 +99,10 @@ EPOCH_MISTAKES = (
 
 @exercise(
     "01",
-    probes=[Values("your epoch", lowest("val_sse"), HISTORIES, EPOCH_MISTAKES)],
+    probes=[
+        Values("your epoch", lowest("val_sse"), HISTORIES, EPOCH_MISTAKES),
+        Untouched(HISTORIES[2]),
+    ],
     hints=[
         "Three errors stand in each row. Which of them may a choice look at?",
         "`min(rows, key=...)` returns the row for which the key is smallest.",
@@ -152,7 +185,12 @@ def step_faults(answer: Answer) -> str | None:
         first = losses[0]
         if isinstance(first, torch.Tensor):
             return "The steps are right, and a tensor comes back: a number is wanted, `.item()`."
-        return f"The steps are right; the first returns {first!r}, not {wanted[0]:.4g}."
+        return f"The steps are right; the first returns {number(first)}, not {wanted[0]:.4g}."
+    if isinstance(losses[0], float) and math.isclose(losses[0], wanted[0], rel_tol=1e-4):
+        return (
+            "The number that comes back first is right, and the steps are others: is it that loss "
+            "whose gradients are taken, once, from zero?"
+        )
     return "After three steps the weights are not those of gradient descent on the error per image."
 
 
@@ -224,7 +262,13 @@ def coded(model, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             )
     with evaluating(model):
         z = model.encode(x)
-        return z, model.decode(z)
+        recon, turned = model.decode(z), model.decode(z.flip(0))
+    if recon.shape == turned.shape and not torch.allclose(turned.flip(0), recon, atol=1e-3):
+        raise Fault(
+            "Your decoder knows more than the code: for the same codes in another order it does "
+            "not make the same images in that order. What is passed by the code's side?"
+        )
+    return z, recon
 
 
 def error_per_image(made: torch.Tensor, x: torch.Tensor) -> float:

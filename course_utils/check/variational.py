@@ -16,7 +16,7 @@ from course_utils.check.statistics import (
     mean_is_off,
     std_is_off,
 )
-from course_utils.check.wording import same
+from course_utils.check.wording import number, same
 
 # ------------------------------------------------------------------------------------------- KL
 
@@ -213,8 +213,8 @@ def draws_are_apart(answer: Answer) -> str | None:
 
 def noise_carries_gradients(answer: Answer) -> str | None:
     """Look whether the gradients are those of mu + std * noise."""
-    mu, logvar = torch.zeros(64, 3, requires_grad=True), torch.ones(64, 3, requires_grad=True)
-    z = answer.tensor(mu, logvar)
+    mu, logvar = torch.full((64, 3), -0.7), torch.ones(64, 3)
+    z = answer.tensor(mu.requires_grad_(), logvar.requires_grad_())
     if z.requires_grad:
         z.sum().backward()
     mu, logvar = answer.inputs
@@ -224,6 +224,12 @@ def noise_carries_gradients(answer: Answer) -> str | None:
                 f"No gradient comes back from the drawn codes to {name}, so the encoder could not "
                 "learn: draw the noise first, then compute the code from mu, logvar and noise."
             )
+    if not same(mu.grad, torch.ones_like(mu), atol=1e-4):
+        return (
+            "A step of mu must move the code by as much, so its gradient is 1 everywhere; yours is "
+            f"{number(mu.grad.flatten()[0].item())} for mu = -0.7: mu is added once, as it is, and "
+            "the noise does not depend on it."
+        )
     if not same(logvar.grad, 0.5 * (z - mu), atol=1e-4):
         return (
             "The gradient to logvar is not that of mu + std * noise: the noise must not depend "
@@ -237,8 +243,8 @@ def noise_carries_gradients(answer: Answer) -> str | None:
     probes=[
         draw_faults,
         draws_are_apart,
-        noise_carries_gradients,
         Untouched(case([[0.5, 1.0]], [[0.0, 0.2]])),
+        noise_carries_gradients,
         OnTheCard(case([[0.5, 1.0]], [[0.0, 0.2]])),
     ],
     hints=[
@@ -273,7 +279,7 @@ IWAE_CASES = (
     case([[0.0, -2.0, -1.0], [-3.0, 1.0, 0.5]]),
     case([[-0.5, -1.5], [0.0, 0.4], [1.0, 1.0]]),
 )
-IWAE_FAR = (case([[-800.0, -802.0]]), case([[800.0, 799.0]]))
+IWAE_FAR = (case([[-800.0, -802.0]]), case([[800.0, 799.0]]), case([[-900.0, -100.0]]))
 
 IWAE_MISTAKES = (
     Mistake(
