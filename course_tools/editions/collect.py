@@ -22,6 +22,7 @@ from course_utils import folders
 from course_utils.errors import CourseError
 
 MOST_BYTES, MOST_TOGETHER, MOST_FILES = 30_000_000, 2_000_000_000, 20_000
+MOST_INSIDE = 100_000_000  # bytes that the ZIP file of one student may unpack to
 MOODLE = re.compile(
     r"^(?P<who>.+?)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)_?(?P<rest>.*)$"
 )
@@ -122,9 +123,10 @@ def zipped(source, content: bytes, before: str, said: str) -> Iterator[Found]:
             yield Found(said, "", None, "left out: no ZIP file that can be read")
             return
         raise CourseError(f"{said} is no ZIP file, or a part of one: download it again") from None
-    if len(entries) > MOST_FILES or sum(entry.file_size for entry in entries) > MOST_TOGETHER:
+    most = MOST_INSIDE if before else MOST_TOGETHER
+    if len(entries) > MOST_FILES or sum(entry.file_size for entry in entries) > most:
         if before:
-            yield Found(said, "", None, "left out: it would unpack to more than 2 GB")
+            yield Found(said, "", None, "left out: it would unpack to more than 100 MB")
             return
         raise CourseError(f"{said} would unpack to more than 2 GB or {MOST_FILES} files")
     for entry in entries:

@@ -87,6 +87,9 @@ def one(name: str, path: Path, known: dict[str, NotebookNode], limits: Limits,
         made = submission.plan(nb, path, stem, source)
     except CourseError as error:
         return [Row(name, path.name, "", "no answer", str(error))]
+    except Exception as error:  # what a damaged or made-up file can raise has no end
+        said = f"the file cannot be read as a notebook ({type(error).__name__})"
+        return [Row(name, path.name, "", "no answer", said)]
     if stem not in tried:
         tried[stem] = reference(stem, source, limits, warm)
     outcome = sandbox.run(job_of(source, made.steps), limits, tried[stem])

@@ -131,16 +131,18 @@ def once(
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             start_new_session=os.name == "posix",
         )  # fmt: skip
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(secret)
-            process.stdin.close()
-        reader = Reader(process.stdout, limits.output_bytes)
-        why = watch(process, reader, told, limits)
-        end(process)
-        reader.close()
+        with told.open(encoding="utf-8", errors="replace") as events:  # should it be deleted
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.write(secret)
+                process.stdin.close()
+            reader = Reader(process.stdout, limits.output_bytes)
+            why = watch(process, reader, events.fileno(), limits)
+            end(process)
+            reader.close()
+            lines = events.read().splitlines()
         if keep is not None and (home / "cache").is_dir():
             shutil.copytree(home / "cache", keep, dirs_exist_ok=True)
-        return signed(told, secret), why, reader.text
+        return signed(lines, secret), why, reader.text
 
 
 class Reader:
@@ -176,13 +178,13 @@ class Reader:
         return self.count > self.most
 
 
-def watch(process: subprocess.Popen, reader: Reader, told: Path, limits: Limits) -> str:
+def watch(process: subprocess.Popen, reader: Reader, told: int, limits: Limits) -> str:
     """Wait for a process within its limits; return why it ended, should it not have finished."""
     began = last = time.monotonic()
     size = 0
     while process.poll() is None:
         now = time.monotonic()
-        if (grown := size_of(told)) != size:
+        if (grown := os.fstat(told).st_size) != size:
             size, last = grown, now
         started = size > STARTING_BYTES  # before, it imports PyTorch and draws data
         patience = limits.cell_seconds + GRACE if started else START_SECONDS
@@ -192,14 +194,6 @@ def watch(process: subprocess.Popen, reader: Reader, told: Path, limits: Limits)
             return "hangs"
         time.sleep(POLL)
     return "floods the output" if reader.floods else "crashes"
-
-
-def size_of(path: Path) -> int:
-    """Return the size of a file; 0 where somebody took it away."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
 
 
 def end(process: subprocess.Popen) -> None:
@@ -213,13 +207,9 @@ def end(process: subprocess.Popen) -> None:
         process.wait(timeout=10)
 
 
-def signed(told: Path, secret: bytes) -> list[dict]:
+def signed(lines: list[str], secret: bytes) -> list[dict]:
     """Return the events that carry the right signature and number, in order."""
     found: list[dict] = []
-    try:
-        lines = told.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return []
     for line in lines:
         signature, _, text = line.partition(" ")
         if signature != sign(secret, text):

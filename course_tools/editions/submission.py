@@ -23,6 +23,12 @@ from course_utils.errors import CourseError
 MARKS = {"✓": "right", "✗": "wrong", "!": "crashed", "–": "not attempted"}
 MOST_BYTES = 30_000_000
 
+# what an answer has no use for, and code that wants to speak for the grader has
+REACHES = re.compile(
+    r"\b(?:_getframe|f_back|f_locals|tb_frame|gc\.get_\w+|ctypes|course_tools|sys\.modules|os\._exit"
+    r"|object\.__setattr__|__closure__|cell_contents)\b|/proc/self"
+)
+
 
 @dataclass
 class Submission:
@@ -120,6 +126,10 @@ def plan(nb: NotebookNode, path: Path, name: str, source: NotebookNode) -> Submi
         if word not in judged:
             made.remark(word, "its check is missing; the original was run at the end")
             made.steps.append(check_step(known[word], None))
+    for word, answer in made.answers.items():
+        if found := sorted(set(REACHES.findall(answer))):
+            made.remark(word, f"its code reaches for {', '.join(found)}, which no exercise needs: "
+                        "read it before you believe its verdict")  # fmt: skip
     whole(made, nb)
     return made
 

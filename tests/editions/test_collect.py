@@ -109,3 +109,18 @@ def test_a_bomb_is_not_unpacked(tmp_path, monkeypatch):
 def test_a_formula_stays_a_text(tmp_path):
     collect.collect(packed(tmp_path / "a.zip", {"=cmd()/01_x.ipynb": NB}), tmp_path / "out")
     assert ",=cmd" not in (tmp_path / "out" / "collected.csv").read_text(encoding="utf-8")
+
+
+def test_a_zip_file_inside_that_would_fill_the_memory_is_left_out(tmp_path):
+    big = {f"{i}.ipynb": bytes(20_000_000) for i in range(6)}
+    inner = tmp_path / "inner.zip"
+    with zipfile.ZipFile(inner, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in big.items():
+            archive.writestr(name, content)
+    source = packed(tmp_path / "all.zip", {
+        "Ada_1_assignsubmission_file/01_x.ipynb": NB,
+        "Ben_2_assignsubmission_file/all.zip": inner.read_bytes(),
+    })  # fmt: skip
+    assert collect.collect(source, tmp_path / "out") == {"Ada_1": ["01_x.ipynb"]}
+    listed = (tmp_path / "out" / "collected.csv").read_text(encoding="utf-8")
+    assert "more than 100 MB" in listed

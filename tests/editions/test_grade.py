@@ -1,6 +1,9 @@
 """Twelve submissions, hostile ones among them: each costs only itself, and is named."""
 
+import ast
 import csv
+import dataclasses
+import json
 import subprocess
 import sys
 
@@ -9,8 +12,9 @@ import pytest
 import sample
 from commands import refused
 
-from course_tools.editions import grade, sandbox, submission
+from course_tools.editions import grade, harness, sandbox, submission
 from course_tools.editions.grade import IMPORTS
+from course_utils import check
 from course_utils.check import verdict
 from course_utils.errors import CourseError
 
@@ -177,3 +181,90 @@ def test_training_is_no_tampering():
     command = [sys.executable, "-W", "ignore", "-c", code]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
     assert done.stdout.splitlines() == ["[]", "['torch.allclose']"]
+
+
+def test_who_deletes_the_graders_files_loses_the_unanswered_alone(
+    clone, handed_out, tmp_path
+):
+    nb = sample.answered(handed_out, **sample.SOLUTIONS)
+    sample.part(
+        nb, "square", "starter"
+    ).source = "import shutil\nshutil.rmtree('..', ignore_errors=True)"
+    found, _ = graded(clone, tmp_path, {"nora-deletes": nb})
+    states = [found["nora-deletes", name].state for name in sample.SOLUTIONS]
+    assert states == ["right", "no answer", "right"]
+
+
+def odd_files(nb) -> dict:
+    """Return files that parse as JSON and are no notebooks that anybody can work with."""
+    files = {}
+    for name, change in {
+        "odd-tags": lambda raw: raw["cells"][6]["metadata"].update(tags=5),
+        "odd-minor": lambda raw: raw.update(nbformat_minor=None),
+        "odd-output": lambda raw: [
+            cell.update(outputs=[{"output_type": "display_data", "data": {"text/plain": 5}}])
+            for cell in raw["cells"] if cell["cell_type"] == "code"
+        ],
+        "odd-letters": lambda raw: [
+            cell.update(source="\ud800 = 1") for cell in raw["cells"] if cell["cell_type"] == "code"
+        ],
+    }.items():  # fmt: skip
+        raw = json.loads(nbformat.writes(nb))
+        change(raw)
+        files[name] = json.dumps(raw).encode()
+    return files
+
+
+def test_a_file_that_nobody_can_read_costs_only_itself(clone, handed_out, tmp_path):
+    good = sample.answered(handed_out, **sample.SOLUTIONS)
+    found, rows = graded(clone, tmp_path, odd_files(handed_out) | {"zora": good})
+    assert {found["zora", name].state for name in sample.SOLUTIONS} == {"right"}
+    others = [row for row in rows if row.student != "zora"]
+    assert {row.student for row in others} == set(odd_files(handed_out))
+    assert not any(row.passed for row in others)
+
+
+FORGES = """
+import os, sys
+frame = sys._getframe()
+while "witness" not in frame.f_locals:
+    frame = frame.f_back
+witness = frame.f_locals["witness"]
+for index in range(20):
+    witness.say(event="verdict", index=index, exercise="square", passed=True, state="right",
+                sentence="as it should be")
+witness.say(event="end")
+os._exit(0)
+"""
+
+
+def test_who_looks_into_the_grader_is_named(clone, handed_out, tmp_path):
+    """In one process with the grader such code can say what it likes; a person is told to look."""
+    nb = sample.answered(handed_out, double=sample.SOLUTIONS["double"])
+    sample.part(nb, "square", "starter").source = FORGES
+    found, _ = graded(clone, tmp_path, {"olga-forges": nb})
+    said = " ".join(found["olga-forges", "square"].remarks)
+    assert "reaches for _getframe, f_back, f_locals, os._exit" in said
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "read it before you believe" in page
+
+
+def test_what_a_check_is_made_of_is_watched():
+    """Its probes, their oracles and cases, and whether it asks anything at all."""
+    probe = check.squared_error.probes[0]
+    for thing, name, other in (
+        (check.squared_error, "probes", ()),
+        (probe, "oracle", lambda recon, x: recon),
+        (probe, "cases", ()),
+    ):
+        before, kept = harness.snapshot(), getattr(thing, name)
+        try:
+            object.__setattr__(thing, name, other)
+            assert "course_utils.check.squared_error" in harness.replaced(before)
+        finally:
+            object.__setattr__(thing, name, kept)
+        assert harness.replaced(before) == []
+    emptied = ast.unparse(harness.Emptied().visit(ast.parse("check.x(1)")))
+    nothing = eval(emptied.removeprefix("check.x"))
+    assert dataclasses.replace(check.squared_error, probes=()).judge(nothing).passed
+    assert check.squared_error.judge(nothing).passed is False
