@@ -70,16 +70,10 @@ def accuracy_faults(answer: Answer) -> str | None:
 
 
 def accuracy_elsewhere(answer: Answer) -> str | None:
-    """Ask again, for another number of images, and a model that is in eval mode already."""
-    model, x, y = quizzed(80)
-    got = float(answer(model.eval(), x, y, copies=False))
+    """Ask again, for another number of images."""
+    got = float(answer(*quizzed(80), copies=False))
     if not abs(got - 0.75) < 1e-6:
         return f"For 600 images yours is right; of 80 others 60 are right, and yours is {got:.3g}."
-    if model.training:
-        return (
-            "A model that was in eval mode before is left in training mode: put it back to what "
-            "it was, or who uses it next has dropout on."
-        )
     return None
 
 

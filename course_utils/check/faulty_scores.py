@@ -39,8 +39,8 @@ def precision_of_loops(real, fake, k):
 
 PRECISION_CASES = (
     case([[0.0], [1.0], [3.0]], [[1.9], [9.0]], 1, note="0, 1 and 3 with k = 1, fakes 1.9 and 9"),
-    case([[0.0], [0.0], [1.0], [5.0]], [[0.5], [1.5], [8.0]], 1,
-         note="0 twice, 1 and 5 with k = 1, fakes 0.5, 1.5 and 8"),
+    case([[0.0], [0.0], [1.0], [5.0]], [[-0.5], [1.5], [8.0]], 1,
+         note="0 twice, 1 and 5 with k = 1, fakes -0.5, 1.5 and 8"),
     case(
         features(30, 2).tolist(),
         features(20, 2, scale=1.5, seed=3).tolist(),

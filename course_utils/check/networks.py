@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -38,37 +40,37 @@ def seen(layers) -> int:
     return int((x.grad != 0).sum())
 
 
-def added_up(layers, places=lambda size: size - 1, start=1, own=False, use=True) -> int:
-    """Return a sum over the layers, each in the steps of those before it, or with a slip."""
-    reach, apart = start, 1
-    for size, step in layers:
-        apart = apart * step if own else apart
-        reach = reach + places(size) * (apart if use else 1)
-        apart = apart if own else apart * step
-    return reach
-
-
 LAYER_MISTAKES = (
     Mistake(
-        lambda layers: added_up(layers, use=False),
+        lambda layers: 1 + sum(size - 1 for size, _ in layers),
         "You leave the strides out: after a stride of 2, neighbours of the map are two pixels "
         "apart",
     ),
     Mistake(
-        lambda layers: added_up(layers, own=True),
+        lambda layers: (
+            1
+            + sum(
+                (size - 1) * math.prod(step for _, step in layers[: i + 1])
+                for i, (size, _) in enumerate(layers)
+            )
+        ),
         "You count a layer's own stride too early: it moves the kernel apart from itself, and "
         "matters to the layers after it",
     ),
     Mistake(
-        lambda layers: added_up(layers, start=0),
+        lambda layers: seen(layers) - 1,
         "You count the pixels that each layer adds, and forget the one to begin with",
     ),
     Mistake(
-        lambda layers: added_up(layers, places=lambda size: size, start=0),
+        lambda layers: (
+            seen(layers)
+            - 1
+            + sum(math.prod(step for _, step in layers[:i]) for i in range(len(layers)))
+        ),
         "You add whole kernels: the first place of a kernel is there already",
     ),
     Mistake(
-        lambda layers: added_up(layers[::-1]),
+        lambda layers: seen(layers[::-1]),
         "You go through the layers from the last to the first with a rule for the other way",
     ),
     Mistake(

@@ -224,6 +224,11 @@ def noise_carries_gradients(answer: Answer) -> str | None:
                 f"No gradient comes back from the drawn codes to {name}, so the encoder could not "
                 "learn: draw the noise first, then compute the code from mu, logvar and noise."
             )
+    if not mu.grad.any():
+        return (
+            "The gradient to mu is 0, as if it did not matter (torch.normal passes none on): draw "
+            "the noise first, then compute the code from mu, logvar and noise."
+        )
     if not same(mu.grad, torch.ones_like(mu), atol=1e-4):
         return (
             "A step of mu must move the code by as much, so its gradient is 1 everywhere; yours is "

@@ -330,7 +330,7 @@ enter(
         "No gradient comes back": lambda m, v: torch.distributions.Normal(
             m, torch.exp(v / 2)
         ).sample(),
-        "is not that of mu + std": lambda m, v: torch.normal(m, torch.exp(v / 2)),
+        "as if it did not matter": lambda m, v: torch.normal(m, torch.exp(v / 2)),
     },
     [
         lambda m, v: torch.distributions.Normal(m, torch.exp(v / 2)).rsample(),

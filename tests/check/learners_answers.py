@@ -136,19 +136,18 @@ enter(
 )
 
 
-def scored(model, x, y, n=None, back=True):
+def scored(model, x, y, n=None):
     was_training = model.training
     model.eval()
     with torch.no_grad():
         hits = (model(x).argmax(1) == y).sum()
-    model.train(was_training if back else True)
+    model.train(was_training)
     return (hits / (n or len(y))).item()
 
 
 enter(
     "repaired_accuracy",
     {
-        "left in training mode": lambda model, x, y: scored(model, x, y, back=False),
         "of 80 others": lambda model, x, y: scored(model, x, y, n=600),
         "off now, and yours is 0 ": lambda model, x, y: int(scored(model, x, y)),
     },
