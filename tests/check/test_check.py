@@ -10,8 +10,9 @@ import torch
 
 from course_utils import check
 from course_utils.check import session
-from course_utils.check.calling import Answer, Crash, evaluating, is_empty, same_code
+from course_utils.check.calling import Answer, Crash, Fault, evaluating, is_empty, same_code
 from course_utils.check.exercise import Check
+from course_utils.check.training import coded
 from course_utils.check.verdict import VERDICT_TYPE, Verdict
 from course_utils.check.wording import shown
 
@@ -232,3 +233,31 @@ def test_nothing_is_shown_twice():
     with contextlib.redirect_stdout(io.StringIO()) as out:
         check.gaussian_kl(kl)._ipython_display_()
     assert out.getvalue().count("✓") == 1
+
+
+def test_a_decoder_that_is_handed_the_image_is_found_out():
+    """An autoencoder with a skip past its code would have no error at all."""
+
+    class Skip:
+        def encode(self, x):
+            self.x = x
+            return x.flatten(1)[:, :3]
+
+        def decode(self, z):
+            return self.x
+
+    with pytest.raises(Fault, match="knows more than the code"):
+        coded(Skip(), torch.rand(5, 1, 2, 2))
+
+
+def test_extremes_are_asked_of_right_answers_alone():
+    """The reason that they give holds for formulas that are right on paper."""
+    verdict = check.iwae_bound.judge(lambda w: w.exp().mean(1))
+    assert len(verdict.findings) == 1 and "Yours is the mean weight" in verdict.sentence
+
+
+def test_a_table_too_large_to_be_shown_shows_one_number_that_differs():
+    verdict = check.standardise.judge(
+        lambda x, train: (x - train.mean(0)) / train.std(0).clamp(0.1)
+    )
+    assert "a tensor (" not in verdict.sentence

@@ -183,9 +183,7 @@ def test_training_is_no_tampering():
     assert done.stdout.splitlines() == ["[]", "['torch.allclose']"]
 
 
-def test_who_deletes_the_graders_files_loses_the_unanswered_alone(
-    clone, handed_out, tmp_path
-):
+def test_who_deletes_the_graders_files_loses_the_unanswered_alone(clone, handed_out, tmp_path):
     nb = sample.answered(handed_out, **sample.SOLUTIONS)
     sample.part(
         nb, "square", "starter"
