@@ -122,7 +122,7 @@ def sweep(answer: Answer) -> str | None:
     """Train with three weights, and look at what the codes then cost."""
     x = floats(1_000, 21)
     costs: list[float] = []
-    widths: list[float] = []
+    widths: list[torch.Tensor] = []
     for beta in BETAS:
         made = answer(x, beta)
         if not (isinstance(made, tuple) and len(made) == 2):
@@ -133,21 +133,22 @@ def sweep(answer: Answer) -> str | None:
         if not (mu.isfinite().all() and logvar.isfinite().all()):
             return f"For beta = {beta:g} some of your codes are not finite: the training diverged."
         costs.append(kl_of_torch(mu, logvar).mean().item())
-        widths.append(logvar.mean().item())
+        widths.append(logvar)
     return sweep_fault(costs) or width_fault(widths[0])
 
 
-WIDEST = -0.5  # mean log-variance of codes that say much; the solution has -3.3
+def width_fault(logvar: torch.Tensor) -> str | None:
+    """Say when codes that cost much are not narrower than the prior: they could not say anything.
 
-
-def width_fault(logvar: float) -> str | None:
-    """Say when codes that cost much are as wide as the prior, so that they cannot say anything."""
-    if logvar < WIDEST:
+    Sums over the code, and shares of far too wide ones, do not mind units that are silent.
+    """
+    total, wide = logvar.sum(1).mean().item(), (logvar > 0.3).double().mean().item()
+    if total < -2 and wide < 0.15:
         return None
     return (
         f"For beta = {BETAS[0]:g} the codes cost much, so they must be much narrower than the "
-        f"prior, and your log-variance is {logvar:.2g} on average: is it the *logarithm* of the "
-        "variance, and does it come second?"
+        f"prior; your log-variances add up to {total:.2g} per image, and {wide:.0%} of them are "
+        "above 0.3: is it the *logarithm* of the variance, and does it come second?"
     )
 
 
