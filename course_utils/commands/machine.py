@@ -57,6 +57,7 @@ def data(
         raise CourseError("--alignment and --hub are for lfw alone; leave them out")
     if hub and (alignment or archive):
         raise CourseError("the hub has the original photographs; leave --alignment, --archive out")
+    found.refuse_unknown(**options)
     root = folders.data_dir()
     place = root / found.folder
     if found.missing(root):

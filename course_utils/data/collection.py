@@ -51,6 +51,9 @@ class Collection(ABC):
         Files of others stay. Raises CourseError when it can be had from nowhere.
         """
 
+    def refuse_unknown(self, **options) -> None:  # noqa: B027
+        """Raise CourseError where an option of `fetch` is none that this collection knows."""
+
     def refuse_other(self, root: Path, **options) -> None:  # noqa: B027
         """Raise CourseError where what is in `root` is not what options of `fetch` ask for."""
 

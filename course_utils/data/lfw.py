@@ -137,6 +137,9 @@ class Faces(Collection):
             sha256 = MIRRORS[alignment][1] if alignment in MIRRORS else None  # it was compared
         self.add(found, alignment, root, what, sha256)
 
+    def refuse_unknown(self, alignment: str | None = None, from_hub: bool = False) -> None:
+        refuse_unknown(alignment)
+
     def refuse_other(self, root: Path, alignment: str | None = None,
                      from_hub: bool = False) -> None:  # fmt: skip
         refuse_unknown(alignment)

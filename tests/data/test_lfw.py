@@ -155,6 +155,14 @@ def test_mistakes_at_the_command_line_end_with_status_2(small_lfw, packed, few_p
     assert not (small_lfw / "data" / "lfw" / "deepfunneled").exists()
 
 
+@pytest.mark.parametrize("more", [(), ("--verify",)])
+def test_a_word_that_is_no_alignment_is_refused_before_anything_is_fetched(small_lfw, more):
+    """It says nothing of fetching, and makes no folder."""
+    result = course("data", "lfw", "--alignment", "deep", *more)
+    assert result.exit_code == 2 and "'deep' is unknown" in result.output
+    assert "Fetching" not in result.output and not (small_lfw / "data" / "lfw").exists()
+
+
 def test_other_photographs_than_the_published_are_refused(small_lfw, packed, monkeypatch):
     monkeypatch.setattr(lfw, "CONTENT", {"deepfunneled": "0" * 64})
     with pytest.raises(CourseError, match="does not hold the deepfunneled photographs"):
