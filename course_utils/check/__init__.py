@@ -27,6 +27,7 @@ from course_utils.check.exercise import Check
 from course_utils.check.faulty_scores import fool_frechet, repaired_precision, repaired_shares
 from course_utils.check.games import plane_gan, repaired_game
 from course_utils.check.judging import nearest_neighbour_test, share_error
+from course_utils.check.keeping import quiet_code, repaired_swap
 from course_utils.check.labels import label_reaches, obedience, repaired_sheet, told
 from course_utils.check.networks import receptive_field, repaired_batch, without_blocks
 from course_utils.check.pixels import best_constant, psnr, standardise
@@ -34,6 +35,7 @@ from course_utils.check.playing import jensen_shannon, lessons
 from course_utils.check.probing import repaired_probe, your_feature
 from course_utils.check.scoring import frechet_distance
 from course_utils.check.session import EDITION, Summary, summary
+from course_utils.check.telling import balanced_accuracy, codes_apart, label_planes, steered
 from course_utils.check.training import beats_pca, best_epoch, repaired_step
 from course_utils.check.variational import gaussian_kl, iwae_bound, reparameterise
 from course_utils.check.verdict import Verdict
@@ -71,6 +73,7 @@ __all__ = [
     "Summary",
     "Verdict",
     "add_gaussian_noise",
+    "balanced_accuracy",
     "bce_from_logits",
     "beats_pca",
     "begin",
@@ -78,6 +81,7 @@ __all__ = [
     "best_constant",
     "best_epoch",
     "beta_sweep",
+    "codes_apart",
     "coherence",
     "conv_output_size",
     "discriminator_loss",
@@ -88,6 +92,7 @@ __all__ = [
     "generator_loss",
     "iwae_bound",
     "jensen_shannon",
+    "label_planes",
     "label_reaches",
     "lessons",
     "mask_pixels",
@@ -98,6 +103,7 @@ __all__ = [
     "one_hot",
     "plane_gan",
     "psnr",
+    "quiet_code",
     "receptive_field",
     "repaired_accuracy",
     "repaired_batch",
@@ -109,11 +115,13 @@ __all__ = [
     "repaired_shares",
     "repaired_sheet",
     "repaired_step",
+    "repaired_swap",
     "reparameterise",
     "share_error",
     "softmax_cross_entropy",
     "squared_error",
     "standardise",
+    "steered",
     "summary",
     "told",
     "trained_denoiser",

@@ -6,6 +6,7 @@ import answers_00  # noqa: F401 -- these enter their answers
 import answers_02  # noqa: F401
 import answers_03  # noqa: F401
 import answers_06  # noqa: F401
+import answers_faces  # noqa: F401
 import answers_scoring  # noqa: F401
 import learners_answers  # noqa: F401
 import more_answers  # noqa: F401
