@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from course_tools.gan_ladder import packing, pictures
+from course_tools.gan_ladder import packing, pictures, running
 from course_tools.gan_ladder.__main__ import main
 from course_utils import data, folders
 from course_utils.models.gan import Generator
@@ -73,7 +73,8 @@ def test_an_unknown_rung_is_refused_before_anything_is_read(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_some_steps_of_a_gan_and_of_a_vae_gan(packed, tmp_path):
+def test_some_steps_of_a_gan_and_of_a_vae_gan(packed, tmp_path, monkeypatch):
+    monkeypatch.setattr(running, "LOOKS", (64,))
     words = ["all", "--faces", str(packed), "--out", str(tmp_path), "--only", "dcgan", "vae_gan"]
     words += ["--keep", "dcgan", "--images", "192", "--width", "8", "--seconds", "300"]
     assert main(words) == 0
@@ -83,6 +84,9 @@ def test_some_steps_of_a_gan_and_of_a_vae_gan(packed, tmp_path):
         rung = found["rungs"][name]
         assert rung["steps"] == 3 and rung["images"] == 192 and scored <= set(rung)
         assert rung["history"][-1]["g_loss"] > 0
+        assert [row["images"] for row in rung["history"]] == [64, 192]
+        assert rung["history"][0]["FD"] > 0
+        assert rung["history"][-1]["FD"] == rung["average"]["FD-face_referee"]
         with Image.open(tmp_path / f"{name}-average.jpg") as picture:
             assert picture.size == (512, 512)
     assert (tmp_path / "vae_gan-recon.jpg").is_file() and found["rungs"]["vae_gan"]["fitted"]

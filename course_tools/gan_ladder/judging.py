@@ -36,6 +36,12 @@ class Judge:
         order = torch.randperm(len(self.train), generator=torch.Generator().manual_seed(0))
         return self.scores(self.train[order[: len(self.held)]].to(self.device))
 
+    def frechet(self, x: torch.Tensor) -> float:
+        """Return FD on the first referee, of as many samples as held-out faces."""
+        name = REFEREES[0]
+        fake = self.features(name, x[: len(self.held)])
+        return round(metrics.frechet_distance(self.real[name], fake), 4)
+
     def scores(self, x: torch.Tensor) -> dict:
         """Return FD on both referees, precision, recall, of as many samples as held-out faces."""
         x = x[: len(self.held)]

@@ -76,8 +76,9 @@ def run(rungs: list[Rung], terms: Terms) -> dict:
         rung = replace(rung, images=terms.images or rung.images)
         players.append(ready(rung, train, held, terms.seed + i))
         say(started, f"{rung.name} is ready")
-    play(players, terms, started)
-    return finish(players, terms, started, Judge(held, train))
+    judge = Judge(held, train)
+    play(players, terms, started, judge)
+    return finish(players, terms, started, judge)
 
 
 def ready(rung: Rung, train: torch.Tensor, held: torch.Tensor, seed: int) -> Player:
@@ -99,7 +100,13 @@ def say(started: float, what: str) -> None:
     print(f"{time.perf_counter() - started:7.1f} s  {what}", flush=True)
 
 
-def play(players: list[Player], terms: Terms, started: float) -> None:
+def look(player: Player, judge: Judge, started: float) -> None:
+    """Add a row to a player's history, with the FD of its average: scores over images seen."""
+    player.look(started)
+    player.history[-1]["FD"] = judge.frechet(player.samples(len(judge.held)))
+
+
+def play(players: list[Player], terms: Terms, started: float, judge: Judge) -> None:
     """Let all players make their steps, and look at each now and then."""
     begun = time.perf_counter()
     playing = terms.seconds - terms.reserve - (begun - started)
@@ -116,7 +123,7 @@ def play(players: list[Player], terms: Terms, started: float) -> None:
             p.seconds = time.perf_counter() - begun
             looked = len(p.history)  # each look is a row of it
             if looked < len(LOOKS) and p.seen >= LOOKS[looked]:
-                p.look(started)
+                look(p, judge, started)
         if not waiting:
             time.sleep(0.0002)
     if torch.cuda.is_available():
@@ -129,7 +136,7 @@ def finish(players: list[Player], terms: Terms, started: float, judge: Judge) ->
     records = about() | {"floor": judge.floor(), "rungs": {}}
     coders = {p.rung.name: coded(p) for p in players if p.rung.kind != "gan"}
     for p in players:
-        records["rungs"][p.rung.name] = kept(p, coders.get(p.rung.name), terms, started)
+        records["rungs"][p.rung.name] = kept(p, coders.get(p.rung.name), terms, started, judge)
     folders.write_json(terms.out / "records.json", records)
     say(started, "sheets and weights are written")
     for p in players:
@@ -144,10 +151,10 @@ def finish(players: list[Player], terms: Terms, started: float, judge: Judge) ->
     return records
 
 
-def kept(p: Player, made: Coded | None, terms: Terms, started: float) -> dict:
+def kept(p: Player, made: Coded | None, terms: Terms, started: float, judge: Judge) -> dict:
     """Write a player's sheets and, where asked for, its weights; return its record."""
     name, out = p.rung.name, terms.out
-    p.look(started)
+    look(p, judge, started)
     record = {"says": p.rung.says, "images": p.seen, "seconds": round(p.seconds, 1),
               "steps": p.steps, "graph": bool(p.graphs), "history": p.history,
               "parameters": sum(q.numel() for q in p.g.parameters())}  # fmt: skip

@@ -1,4 +1,4 @@
-"""Checks of the page on conditional faces: one face with other labels, and a code that is silent."""
+"""Checks of the page on conditional faces: a face with other labels, and a silent code."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ TOLD_NEW = (
     "the encoder is told the new label, and reads the image as if it were so: it is told what the "
     "image has"
 )
-NOISE = "noise is drawn for each label, so that the face changes, too: the mean of the code is wanted"
+NOISE = (
+    "noise is drawn for each label, so that the face changes, too: the mean of the code is wanted"
+)
 TURNED = "the labels run down the batch: (B, 4, ...) is wanted"
 COUNTS = {1: "One fault is left: {}.", 2: "Two faults are left: {}; and {}.",
           3: "All three are there still: {}; {}; and {}."}  # fmt: skip
@@ -87,7 +89,7 @@ def repaired_swap(encode, decode, x, y):
     return torch.stack(columns, dim=1)
 
 
-# ----------------------------------------------------------------------------- a code that is silent
+# --------------------------------------------------------------------------------- a silent code
 
 TRAIN, TEST = 1_200, 300
 MOST_READ, MOST_LOST, LEAST_OBEYED = 0.4, 8.5, 0.8
@@ -165,8 +167,8 @@ def quiet_fault(lost: float, obeyed: float, read: float) -> str | None:
         "half of all cases.",
         "`codes_apart` compares two labels. Six pairs of four labels make a penalty; a thousand "
         "times their mean is not too much.",
-        "In 8 numbers there is room for a small face, and little for the hair beside it. A variance "
-        "of the pixels of 0.01 goes with it.",
+        "In 8 numbers there is room for a small face, and little for the hair beside it. A "
+        "variance of the pixels of 0.01 goes with it.",
     ],
     opens="Nobody told the code what hair is: it was told not to tell.",
     seconds=6,

@@ -117,7 +117,8 @@ WORTH_MISTAKES = (
     ),
     Mistake(
         lambda s, t: shares_right(s, t)[0],
-        "Yours looks at the faces with glasses alone: a reader who always says yes would be perfect",
+        "Yours looks at the faces with glasses alone: a reader who always says yes would be "
+        "perfect",
     ),
     Mistake(
         lambda s, t: shares_right(s, t)[1],
@@ -173,7 +174,7 @@ APART_CASES = (
 
 def kernel(a, b):
     """Return how near two codes lie, by a Gaussian kernel."""
-    return torch.exp(-torch.dist(a, b) ** 2 / (2 * len(a)))
+    return torch.exp(-(torch.dist(a, b) ** 2) / (2 * len(a)))
 
 
 def between(a, b):
@@ -194,6 +195,7 @@ def apart(a, b):
 
 def apart_with(a, b, width):
     """Return it with a kernel of another width, given as what stands under the squared distance."""
+
     def near(u, v):
         return (-torch.cdist(u, v).square() / width).exp()
 
@@ -350,8 +352,8 @@ STEER_MISTAKES = (
         Untouched(STEER_CASES[3]),
     ],
     hints=[
-        "Take away from `along` what it shares with `keep`, as Gram and Schmidt do; what is left is "
-        "to have length 1.",
+        "Take away from `along` what it shares with `keep`, as Gram and Schmidt do; what is left "
+        "is to have length 1.",
         "A code has z @ d along a direction d of length 1. It is to have t there.",
     ],
     opens="What stays is linear in the code; whether the other attribute stays is for a reader to "

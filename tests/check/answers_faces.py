@@ -2,7 +2,7 @@
 
 import torch
 import torch.nn.functional as F
-from check_answers import enter, right, wrong
+from check_answers import enter, wrong
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.metrics.pairwise import rbf_kernel
 from torch import nn
@@ -222,11 +222,11 @@ enter(
     [swap(), swap_at_once, swap_one_by_one],
 )
 
-# ----------------------------------------------------------------------------- a code that is silent
+# --------------------------------------------------------------------------------- a silent code
 
 
 def discrepancy(z, y):
-    k = torch.exp(-torch.cdist(z, z) ** 2 / 2 / z.shape[1]) * (1 - torch.eye(len(z)))
+    k = torch.exp(-(torch.cdist(z, z) ** 2) / 2 / z.shape[1]) * (1 - torch.eye(len(z)))
     of = F.one_hot(y, 4).float()
     n = of.sum(0)
     sums = of.T @ k @ of
