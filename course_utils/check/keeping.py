@@ -16,7 +16,7 @@ from course_utils.data import drawn_faces
 
 
 def handed_out_swap(encode, decode, x, y):
-    """Return the code of each image, decoded with each of four labels, (B, 4, ...)."""
+    """Return each image's code, decoded with four labels, (B, 4, ...)."""
     columns = []
     for k in range(4):
         label = torch.full_like(y, k)
@@ -83,7 +83,7 @@ def swap_faults(answer: Answer) -> str | None:
     opens="Whatever changes along a row is now the work of the label alone.",
 )
 def repaired_swap(encode, decode, x, y):
-    """Return the code of each image, decoded with each of four labels, (B, 4, ...)."""
+    """Return each image's code, decoded with four labels, (B, 4, ...)."""
     mu, _ = encode(x, y)
     columns = [decode(mu, torch.full_like(y, k)) for k in range(4)]
     return torch.stack(columns, dim=1)
@@ -174,9 +174,10 @@ def quiet_fault(lost: float, obeyed: float, read: float) -> str | None:
     seconds=6,
 )
 def quiet_code(x, y):
-    """Train a conditional VAE; return encode(x, y) -> codes and decode(z, y) -> images.
+    """Train a conditional VAE; return encode(x, y) and decode(z, y).
 
-    x: faces (N, 3, 16, 16) in [0, 1].  y: hairstyles (N,), 0 to 3.  Codes are (N, Z), means.
+    x: faces (N, 3, 16, 16) in [0, 1].  y: hairstyles (N,), 0 to 3.
+    Codes are (N, Z), means; decode makes images of them.
     """
     torch.manual_seed(0)
     encoder = nn.Sequential(nn.Linear(772, 256), nn.ReLU(), nn.Linear(256, 16))
@@ -189,8 +190,10 @@ def quiet_code(x, y):
         return (-torch.cdist(a, b).square() / (2 * a.shape[1])).exp()
 
     def apart(a, b):
-        own = [(near(c, c).sum() - len(c)) / (len(c) * (len(c) - 1)) for c in (a, b)]
-        return sum(own) - 2 * near(a, b).mean()
+        own = 0
+        for c in (a, b):
+            own += (near(c, c).sum() - len(c)) / (len(c) * (len(c) - 1))
+        return own - 2 * near(a, b).mean()
 
     def encode(x, y):
         return encoder(torch.cat([x.flatten(1), label[y]], 1))[:, :8]
@@ -206,9 +209,9 @@ def quiet_code(x, y):
             z = mu + (logvar / 2).exp() * torch.randn_like(mu)
             error = (decode(z, y[rows]) - x[rows]).square().sum()
             kl = (mu.square() + logvar.exp() - 1 - logvar).sum() / 2
-            by_label = [z[y[rows] == k] for k in range(4)]
-            pairs = [(a, b) for i, a in enumerate(by_label) for b in by_label[:i]]
-            penalty = sum(apart(a, b) for a, b in pairs) / 6
+            of = [z[y[rows] == k] for k in range(4)]
+            pairs = torch.combinations(torch.arange(4)).tolist()
+            penalty = sum(apart(of[i], of[j]) for i, j in pairs) / 6
             loss = (error / 0.02 + kl) / len(rows) + 1000 * penalty
             optimizer.zero_grad()
             loss.backward()

@@ -69,7 +69,7 @@ PLANE_MISTAKES = (
     opens="A convolution on it has a bias for each class, up to the border.",
 )
 def label_planes(x, y, n_classes):
-    """Return images with their label as planes behind them, (B, C + n_classes, H, W).
+    """Return images with label planes behind, (B, C + n_classes, H, W).
 
     x: images (B, C, H, W).  y: labels (B,), whole numbers from 0.
     """
@@ -155,9 +155,10 @@ WORTH_MISTAKES = (
     opens="Always saying no is worth one half by it, however rare the yeses are.",
 )
 def balanced_accuracy(said, truth):
-    """Return the mean of the shares of yeses and of noes that are read right, from 0 to 1.
+    """Return the mean of the shares of yeses and of noes read right, 0 to 1.
 
-    said, truth: what a reader says of faces, and what is so, bool (N,); both kinds occur.
+    said, truth: what a reader says of faces, and what is so, bool (N,).
+    Both kinds occur.
     """
     return (said[truth].float().mean() + (~said[~truth]).float().mean()) / 2
 
@@ -259,7 +260,7 @@ APART_MISTAKES = (
     opens="Added to the bound, it asks a code to say nothing about the label.",
 )
 def codes_apart(a, b):
-    """Return the squared maximum mean discrepancy of two labels' codes, without bias.
+    """Return the squared maximum mean discrepancy of codes, without bias.
 
     a, b: codes (N, Z) and (M, Z).  The kernel is exp(-|u - v|^2 / (2 Z)).
     """
@@ -360,9 +361,9 @@ STEER_MISTAKES = (
     "say.",
 )
 def steered(z, along, keep, t):
-    """Return codes that have t along a direction, and stay as they are along another.
+    """Return codes that have t along a direction, and stay along another.
 
-    z: codes (N, Z).  along, keep: directions (Z,), of any length, not parallel.
+    z: codes (N, Z).  along, keep: directions (Z,), any length, not parallel.
     """
     keep = keep / keep.norm()
     d = along - (along @ keep) * keep
