@@ -45,11 +45,11 @@ def _changed(name: str, says: str, lr: float = CYCLE.lr, seeds: int = 1, rest=()
     )
 
 
-def _deep(name: str, says: str, **args) -> Recipe:
+def _deep(name: str, says: str, seeds: int = 3, **args) -> Recipe:
     """Return a recipe for the deep network."""
     return Recipe(
         name, says, DeepConvAutoencoder, DEEP_NET | args, losses.reconstruction, DEEP, DEEP_QUICK,
-        data=IMAGES, seeds=3,
+        data=IMAGES, seeds=seeds,
     )  # fmt: skip
 
 
@@ -78,6 +78,12 @@ RECIPES = [
              channels=WIDE, overlap=True, linear_code=True),
     _changed("conv_norm", "... and batch normalisation", lr=3e-3, seeds=2, channels=WIDE,
              overlap=True, linear_code=True, norm=True),
+    replace(_deep("conv_norm_trained", "the network of `conv_norm`, trained as `conv_deep` is",
+                  seeds=1), model=ConvAutoencoder,
+            model_args={"channels": WIDE, "overlap": True, "linear_code": True, "norm": True,
+                        "output": "sigmoid"}),
+    _deep("conv_late", "the network of `conv_deep`, no larger than that of `conv_norm`", seeds=1,
+          widths=(8, 16, 24)),
     _deep("conv_deep", "28-14-7 by overlapping kernels; a linear layer makes the 32 numbers"),
     _deep("conv_small", "a small relative of `conv_deep`, for pages and phones",
           widths=(8, 16, 32)),

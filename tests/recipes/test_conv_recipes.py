@@ -3,9 +3,12 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
 from course_utils import recipes
+from course_utils.convolution import multiplications
 from course_utils.recipes.recipe import Settings
+from course_utils.train import parameter_count
 
 
 def test_the_tutorials_settings():
@@ -26,6 +29,9 @@ def test_the_tutorials_settings():
         ("conv_linear_narrow", "conv_overlap", {"model_args"}),
         ("conv_linear", "conv_wide", {"model_args"}),
         ("conv_norm", "conv_linear", {"model_args"}),
+        ("conv_norm_trained", "conv_norm", {"model_args", "loss", "full", "quick"}),
+        ("conv_norm_trained", "conv_deep", {"model", "model_args"}),
+        ("conv_late", "conv_deep", {"model_args"}),
         ("conv_small", "conv_deep", {"model_args"}),
     ],
 )
@@ -37,3 +43,12 @@ def test_one_change_a_recipe(name, before, changed):
 
 def test_gaps_are_a_tenth_of_the_pixels():
     assert recipes.get("conv_gaps").loss_args == {"masked": 0.1}
+
+
+def test_the_last_leap_is_taken_apart():
+    """The row above trained like the last; the last row's shape at the size of the one above."""
+    trained, above = recipes.get("conv_norm_trained"), recipes.get("conv_norm")
+    assert trained.model_args == above.model_args | {"output": "sigmoid"}
+    image = torch.zeros(1, 1, 28, 28)
+    for of in (parameter_count, lambda model: multiplications(model, image)):
+        assert 0.9 < of(recipes.get("conv_late").build()) / of(above.build()) < 1
