@@ -73,8 +73,16 @@ def numbers(
     return found
 
 
-def numbers_of_seeds(recipe: Recipe | str, n: int, **options) -> list[Numbers]:
-    """Return the numbers of seeds 0 to n-1; in the quick profile of seed 0 alone."""
+def numbers_of_seeds(recipe: Recipe | str, n: int | None = None, **options) -> list[Numbers]:
+    """Return the numbers of seeds 0 to n-1; in the quick profile of seed 0 alone.
+
+    Args:
+        recipe: as in `numbers`.
+        n: how many, at least one; None asks the recipe.
+        options: those of `numbers`, but the seed.
+    """
+    recipe = recipes.get(recipe) if isinstance(recipe, str) else recipe
+    n = recipe.seeds if n is None else n
     runtime.whole_number(n, "n, the number of seeds,", least=1)
     n = 1 if runtime.profile(options.get("profile")) == "quick" else n
     return [numbers(recipe, seed, **options) for seed in range(n)]

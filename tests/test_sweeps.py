@@ -83,6 +83,15 @@ def test_other_settings_are_other_numbers(tiny, runs):
     assert len(files(runs)) == 3
 
 
+def test_the_recipe_says_how_many_seeds(tiny, runs, monkeypatch):
+    asked = []
+    monkeypatch.setattr(sweeps, "numbers", lambda recipe, seed, **_: asked.append(seed))
+    three = replace(tiny, seeds=3)
+    for n, profile in ((None, "full"), (2, "full"), (None, "quick")):
+        sweeps.numbers_of_seeds(three, n, profile=profile)
+    assert asked == [0, 1, 2, 0, 1, 0]
+
+
 def test_over_and_rows(tiny, runs):
     found = sweeps.over({"a": tiny, "b": tiny.variant(lr=0.01)}, 3)
     assert [len(one) for one in found.values()] == [1, 1]  # the quick profile makes one run
