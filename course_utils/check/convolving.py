@@ -32,6 +32,15 @@ SIZE_MISTAKES = (
         "You round up: a kernel that does not fit a last time is left out",
     ),
     Mistake(
+        lambda n, k, s, p: round((n + 2 * p - k) / s) + 1,
+        "You round to the nearest: a kernel that does not fit a last time is left out, so round "
+        "down",
+    ),
+    Mistake(
+        lambda n, k, s, p: (n + 2 * p - s) // k + 1,
+        "You exchange kernel and stride: the stride is the step that divides the way",
+    ),
+    Mistake(
         lambda n, k, s, p: (n + 2 * p - k) // s,
         "You count the steps between the places of the kernel: there is one place more than steps",
     ),
@@ -220,6 +229,10 @@ UP_MISTAKES = (
     Mistake(
         overwritten,
         "Where two kernels meet, the later one replaces what the earlier one wrote: they add up",
+    ),
+    Mistake(
+        lambda x, k, s: up_of_torch(x, k, s) / up_of_torch(x * 0 + 1, k * 0 + 1, s).clamp(min=1),
+        "Where two kernels meet, you take their mean: they add up",
     ),
     Mistake(
         lambda x, k, s: up_of_torch(x, k.flip(0), s),

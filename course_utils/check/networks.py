@@ -40,6 +40,12 @@ def seen(layers) -> int:
     return int((x.grad != 0).sum())
 
 
+def last_stride_alone(layers) -> int:
+    """Return the sum where each layer counts in the stride of the one before it alone."""
+    strides = [1, *(step for _, step in layers)]
+    return 1 + sum((size - 1) * step for (size, _), step in zip(layers, strides, strict=False))
+
+
 LAYER_MISTAKES = (
     Mistake(
         lambda layers: 1 + sum(size - 1 for size, _ in layers),
@@ -68,6 +74,21 @@ LAYER_MISTAKES = (
             + sum(math.prod(step for _, step in layers[:i]) for i in range(len(layers)))
         ),
         "You add whole kernels: the first place of a kernel is there already",
+    ),
+    Mistake(
+        lambda layers: (
+            seen(layers) + sum(math.prod(step for _, step in layers[:i]) for i in range(len(layers)))
+        ),
+        "You add whole kernels: of a kernel one place is there already, so it adds one pixel less "
+        "than it has",
+    ),
+    Mistake(
+        last_stride_alone,
+        "You keep the stride of the last layer alone: strides multiply from layer to layer",
+    ),
+    Mistake(
+        lambda layers: min(seen(layers), 28),
+        "You stop at the 28 pixels of an image: the rim does not matter here, so count on",
     ),
     Mistake(
         lambda layers: seen(layers[::-1]),

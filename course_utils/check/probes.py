@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from course_utils.check.calling import Answer, Fault
+from course_utils.check.calling import Answer, Crash, Fault
 from course_utils.check.wording import MOST, alike, as_double, example, images, same, shown
 
 
@@ -69,7 +69,7 @@ class Values:
 
     def __call__(self, answer: Answer) -> str | None:
         """Return the sentence of a fault, None where there is none."""
-        got = [answer.tensor(*case.inputs) for case in self.cases]
+        got = [self.made(answer, case) for case in self.cases]
         wanted = [self.of(self.oracle, case) for case in self.cases]
         if all(same(a, b, self.rtol) for a, b in zip(got, wanted, strict=True)):
             return None
@@ -77,6 +77,14 @@ class Values:
             if self.explains(mistake, got):
                 return f"{mistake.says}{self.shown(answer, got, wanted)}"
         return self.unknown(answer, got, wanted)
+
+    def made(self, answer: Answer, case: Case) -> torch.Tensor:
+        """Return what an answer makes of a case; Crash, where it stops, names the case."""
+        try:
+            return answer.tensor(*case.inputs)
+        except Crash as error:
+            where = example(answer.takes, case.inputs, case.note)
+            raise Crash(f"{error} It was called for {where}.") from None
 
     def of(self, formula: Callable, case: Case) -> torch.Tensor:
         """Return what a formula makes of a case, in double precision."""

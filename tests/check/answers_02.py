@@ -47,7 +47,10 @@ enter(
         "along the columns only": lambda x, s: F.max_pool2d(x, (s, 1)),
         "over the channels too": lambda x, s: F.max_pool2d(x, s).max(1, keepdim=True).values,
         "whole image": lambda x, s: x.flatten(2).max(-1).values,
-        "with RuntimeError": lambda x, s: x.reshape(*x.shape[:2], 2 * s + 1, -1).amax(-1),
+        "It was called for": lambda x, s: x.reshape(*x.shape[:2], 2 * s + 1, -1).amax(-1),
+        "It was called for two images of 5 by 7": lambda x, s: x.reshape(
+            *x.shape[:2], x.shape[2] // s, s, x.shape[3] // s, s
+        ).amax((3, 5)),
     },
     [
         lambda x, s: nn.MaxPool2d(s)(x),
@@ -98,6 +101,8 @@ enter(
     "transposed_conv",
     {
         "the later one replaces": lambda x, k, s: laid_down(x, k, s, add=False),
+        "you take their mean": lambda x, k, s: laid_down(x, k, s)
+        / laid_down(torch.ones_like(x), torch.ones_like(k), s).clamp(min=1),
         "turned round": lambda x, k, s: laid_down(x, torch.flip(k, (0,)), s),
         "a gap after the last": lambda x, k, s: laid_down(x, k, s, length=len(x) * s + len(k) - 1),
         "stop after size": lambda x, k, s: laid_down(x, k, s)[: len(x) * s],
@@ -161,6 +166,12 @@ enter(
         "own stride too early": lambda layers: field_with_jump(layers, early=True),
         "forget the one": lambda layers: field_with_jump(layers, first=0),
         "add whole kernels": lambda layers: field_with_jump(layers, first=0, extra=0),
+        "it adds one pixel less": lambda layers: field_with_jump(layers, extra=0),
+        "strides multiply": lambda layers: (
+            layers[0][0]
+            + sum((k - 1) * s for (k, _), (_, s) in zip(layers[1:], layers[:-1], strict=True))
+        ),
+        "stop at the 28": lambda layers: min(field_from_the_top(layers), 28),
         "a rule for the other way": lambda layers: field_with_jump(list(reversed(layers))),
         "multiply the kernels": lambda layers: int(np.prod([k for k, _ in layers])),
         "how far apart": lambda layers: int(np.prod([s for _, s in layers])),
@@ -191,6 +202,7 @@ enter(
         ),
         "mirrored at the diagonal": lambda p: p.transpose(1, 3) / 255,
         "reverse order": lambda p: p.flip(-1).movedim(3, 1) / 255,
+        "its number [0, 0, 0, 3] is 0.99": lambda p: (p.movedim(-1, 1) / 255).clamp(max=0.99),
         "divide by 256": lambda p: p.movedim(-1, 1) / 256,
         "still run to 255": lambda p: p.movedim(-1, 1).float(),
         "as a tanh": lambda p: p.movedim(-1, 1) / 127.5 - 1,
