@@ -132,7 +132,7 @@ enter(
     {
         "may be a fraction": lambda n, k, s, p: (n - k + 2 * p) / s + 1,
         "round up": lambda n, k, s, p: math.ceil((n - k + 2 * p) / s) + 1,
-        "to the nearest": lambda n, k, s, p: round((n - k + 2 * p) / s + 1e-9) + 1,
+        "to the nearest": lambda n, k, s, p: round((n - k + 2 * p) / s) + 1,
         "exchange kernel and stride": lambda n, k, s, p: (n - s + 2 * p) // k + 1,
         "one place more than steps": lambda n, k, s, p: (n - k + 2 * p) // s,
         "one side only": lambda n, k, s, p: (n - k + p) // s + 1,
