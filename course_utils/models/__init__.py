@@ -7,6 +7,7 @@ from course_utils.models.conv_autoencoder import (
     ConvAutoencoder,
     DeepConvAutoencoder,
     ResizeConvAutoencoder,
+    SignedConvAutoencoder,
 )
 from course_utils.models.conv_vae import ConvVAE
 from course_utils.models.deep import CodeRBM, DeepAutoencoder
@@ -34,5 +35,6 @@ __all__ = [
     "LinearUNet",
     "MixtureVAE",
     "ResizeConvAutoencoder",
+    "SignedConvAutoencoder",
     "UNet",
 ]

@@ -64,6 +64,18 @@ class ResizeConvAutoencoder(ConvAutoencoder):
         )
 
 
+class SignedConvAutoencoder(ConvAutoencoder):
+    """The tutorial's network without the ReLU at its code, whose numbers may then be negative.
+
+    The max pooling behind it stays, and so do the sizes and the number of parameters.
+    """
+
+    def __init__(self):
+        super().__init__()
+        *layers, _, pooling, flat = self.encoder  # the ReLU is the last layer but two
+        self.encoder = nn.Sequential(*layers, pooling, flat)
+
+
 class DeepConvAutoencoder(Autoencoder):
     """Halves a 28 x 28 image twice with overlapping kernels; the code is a linear layer.
 

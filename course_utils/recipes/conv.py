@@ -11,6 +11,7 @@ from course_utils.models import (
     ConvAutoencoder,
     DeepConvAutoencoder,
     ResizeConvAutoencoder,
+    SignedConvAutoencoder,
 )
 from course_utils.recipes.recipe import Recipe, Settings
 
@@ -70,6 +71,8 @@ RECIPES = [
     _changed("conv_gaps", "... trained on images with gaps", seeds=3, rest=GAPS),
     _changed("conv_resize", "the network of `conv_cycle`; its last layer repeats pixels, then "
              "convolves them", rest={"model": ResizeConvAutoencoder}),
+    _changed("conv_signed", "the network of `conv_cycle` without the ReLU at its code",
+             rest={"model": SignedConvAutoencoder}),
     _changed("conv_overlap", "the network of `conv_cycle`; the kernels of its last layer overlap",
              seeds=3, overlap=True),
     _changed("conv_linear_narrow", "the network of `conv_overlap`; linear layers on both sides of "

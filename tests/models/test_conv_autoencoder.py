@@ -10,6 +10,7 @@ from course_utils.models import (
     ConvAutoencoder,
     DeepConvAutoencoder,
     ResizeConvAutoencoder,
+    SignedConvAutoencoder,
 )
 from course_utils.models.conv_autoencoder import Residual
 from course_utils.train import parameter_count
@@ -133,3 +134,14 @@ def test_words_and_shapes_that_do_not_fit_are_refused(x):
         ConvAutoencoder()(x[..., :27])
     with pytest.raises((CourseError, ValueError), match=r"this model takes \(B, 32\)"):
         ConvAutoencoder().decode(torch.zeros(2, 8, 2, 2))
+
+
+def test_a_code_without_its_relu_has_signs():
+    torch.manual_seed(0)
+    signed, tutorials = SignedConvAutoencoder(), ConvAutoencoder()
+    signed.load_state_dict(tutorials.state_dict())  # the same layers, numbered alike
+    x = torch.rand(20, 1, 28, 28)
+    before = tutorials.encoder[:4](x)  # the second convolution's maps
+    wanted = torch.nn.functional.max_pool2d(before, 2, 1).flatten(1)
+    assert torch.equal(signed.encode(x), wanted) and (wanted < 0).any()
+    assert torch.equal(wanted.relu(), tutorials.encode(x))

@@ -25,6 +25,7 @@ def test_the_tutorials_settings():
         ("conv_cycle", "conv_source", {"full", "quick"}),
         ("conv_gaps", "conv_cycle", {"loss", "loss_args"}),
         ("conv_resize", "conv_cycle", {"model"}),
+        ("conv_signed", "conv_cycle", {"model"}),
         ("conv_overlap", "conv_cycle", {"model_args"}),
         ("conv_linear_narrow", "conv_overlap", {"model_args"}),
         ("conv_linear", "conv_wide", {"model_args"}),
