@@ -71,7 +71,8 @@ RECIPES = [
     _changed("conv_gaps", "... trained on images with gaps", seeds=3, rest=GAPS),
     _changed("conv_resize", "the network of `conv_cycle`; its last layer repeats pixels, then "
              "convolves them", rest={"model": ResizeConvAutoencoder}),
-    _changed("conv_signed", "the network of `conv_cycle` without the ReLU at its code",
+    _changed("conv_signed", "the network of `conv_cycle` without the ReLU at its code "
+             "(an exercise; not run for the book)",
              rest={"model": SignedConvAutoencoder}),
     _changed("conv_overlap", "the network of `conv_cycle`; the kernels of its last layer overlap",
              seeds=3, overlap=True),
