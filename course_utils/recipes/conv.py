@@ -61,14 +61,13 @@ GAPS = {"loss": losses.masked_reconstruction, "loss_args": {"masked": 0.1}}
 RECIPES = [
     _tutorial("conv_source", "5,729 parameters, code 8 x 2 x 2, weight decay, as source 000",
               TUTORIAL, TUTORIAL_QUICK, seeds=3),
-    _tutorial("conv_source_no_decay", "the network `conv_source` without weight decay", *NO_DECAY,
-              seeds=3),
+    _tutorial("conv_source_no_decay", "the network `conv_source` without weight decay", *NO_DECAY),
     _tutorial("conv_mlp_32", "784-128-64-32, fully connected, trained like `conv_source`",
-              TUTORIAL, TUTORIAL_QUICK, seeds=3, model=Autoencoder,
+              TUTORIAL, TUTORIAL_QUICK, model=Autoencoder,
               model_args={"widths": (128, 64), "code_dim": 32, "output": "tanh"}),
     _changed("conv_cycle", "the network `conv_source`; its learning rate rises and falls once",
-             seeds=5),
-    _changed("conv_gaps", "... trained on images with gaps", seeds=3, rest=GAPS),
+             seeds=3),
+    _changed("conv_gaps", "... trained on images with gaps", rest=GAPS),
     _changed("conv_resize", "the network of `conv_cycle`; its last layer repeats pixels, then "
              "convolves them", rest={"model": ResizeConvAutoencoder}),
     _changed("conv_signed", "the network of `conv_cycle` without the ReLU at its code "
