@@ -77,7 +77,8 @@ LAYER_MISTAKES = (
     ),
     Mistake(
         lambda layers: (
-            seen(layers) + sum(math.prod(step for _, step in layers[:i]) for i in range(len(layers)))
+            seen(layers)
+            + sum(math.prod(step for _, step in layers[:i]) for i in range(len(layers)))
         ),
         "You add whole kernels: of a kernel one place is there already, so it adds one pixel less "
         "than it has",

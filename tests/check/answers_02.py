@@ -202,7 +202,7 @@ enter(
         ),
         "mirrored at the diagonal": lambda p: p.transpose(1, 3) / 255,
         "reverse order": lambda p: p.flip(-1).movedim(3, 1) / 255,
-        " is 0.99, not 1": lambda p: (p.movedim(-1, 1) / 255).clamp(max=0.99),
+        " is 0.99, not 0.9922": lambda p: (p.movedim(-1, 1) / 255).clamp(max=0.99),
         "divide by 256": lambda p: p.movedim(-1, 1) / 256,
         "still run to 255": lambda p: p.movedim(-1, 1).float(),
         "as a tanh": lambda p: p.movedim(-1, 1) / 127.5 - 1,
