@@ -199,6 +199,51 @@ def after_rbm(recipe, settings, model, loaders: dict, **loop) -> list[dict]:
     return fine_tune(recipe, settings, model, loaders, "rbm", loop.get("progress"))
 
 
+# First weights of the hidden layers, of variance 2 / (n_in + n_out); four times as large, since the
+# slope of a sigmoid is a quarter at most; and of variance 2 / n_in, for rectifiers.
+FIRST_WEIGHTS = {
+    "xavier": torch.nn.init.xavier_uniform_,
+    "xavier4": partial(torch.nn.init.xavier_uniform_, gain=4.0),
+    "kaiming": partial(torch.nn.init.kaiming_uniform_, nonlinearity="relu"),
+}
+
+
+def draw_first_weights(model: MLP, rule: str, seed: int) -> None:
+    """Draw the weights of the hidden layers again, by a rule of `FIRST_WEIGHTS`; biases become 0.
+
+    The world's random numbers are left alone, as in `pretrain`, and so is the last layer: networks
+    of one seed differ in the first weights of their hidden layers alone.
+
+    Args:
+        model: an MLP; its hidden layers are changed in place.
+        rule: a key of `FIRST_WEIGHTS`.
+        seed: of the weights.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for layer in layers_of(model):
+            FIRST_WEIGHTS[rule](layer.weight)
+            torch.nn.init.zeros_(layer.bias)
+
+
+def from_xavier(recipe, settings, model, loaders: dict, **loop) -> list[dict]:
+    """Train like `from_scratch`, from Xavier's first weights."""
+    draw_first_weights(model, "xavier", loaders["train"].seed)
+    return from_scratch(recipe, settings, model, loaders, **loop)
+
+
+def from_xavier4(recipe, settings, model, loaders: dict, **loop) -> list[dict]:
+    """Train like `from_scratch`, from first weights four times as large as Xavier's."""
+    draw_first_weights(model, "xavier4", loaders["train"].seed)
+    return from_scratch(recipe, settings, model, loaders, **loop)
+
+
+def from_kaiming(recipe, settings, model, loaders: dict, **loop) -> list[dict]:
+    """Train like `from_scratch`, from Kaiming's first weights."""
+    draw_first_weights(model, "kaiming", loaders["train"].seed)
+    return from_scratch(recipe, settings, model, loaders, **loop)
+
+
 def accuracy(recipe, model, batches) -> dict[str, float]:
     """Return the accuracy, 0 to 1, on the images that have a label."""
     known = batches.y >= 0
@@ -226,7 +271,7 @@ NOISES = {"0.3": {"sigma": 0.3}, "0.5": {"sigma": 0.5}, "m25": {"masked": 0.25},
 PENALTIES = (0.0, 0.03, 0.1, 0.3)
 
 
-def _total(name: str, says: str, full: Settings, fit=fit_one_loss, noise=None, seeds=1, **args):
+def _total(name: str, says: str, full: Settings, fit=fit_one_loss, noise=None, seeds=3, **args):
     """Return a recipe for the source's task: standardised pixels, noise of 0.01."""
     return Recipe(
         name, says, DenoisingMLP, args, losses.denoising, full, QUICK, fit=fit, seeds=seeds,
@@ -239,17 +284,17 @@ def _unet(name: str, noise: dict) -> Recipe:
     words = ", ".join(f"{k} {v}" for k, v in noise.items())
     return Recipe(
         f"unet_{name}", f"a U-Net that takes noise away: {words}", UNet, {"widths": (8, 16, 32)},
-        losses.denoising, CLEAN, CLEAN_QUICK, loss_args=noise, data=few(100),
+        losses.denoising, CLEAN, CLEAN_QUICK, loss_args=noise, data=few(100), seeds=3,
     )  # fmt: skip
 
 
-def _wide(name: str, noise: dict, passes: int) -> Recipe:
+def _wide(name: str, noise: dict, passes: int, seeds: int) -> Recipe:
     """Return a recipe for a U-Net of twice the channels, without a sigmoid."""
     words = ", ".join(f"{k} {v}" for k, v in noise.items())
     return Recipe(
         f"unet_wide_{name}", f"16, 32, 64 channels, linear output, {passes} passes: {words}",
         LinearUNet, {"widths": (16, 32, 64)}, losses.denoising, replace(WIDE, epochs=passes),
-        CLEAN_QUICK, loss_args=noise, data=few(300),
+        CLEAN_QUICK, loss_args=noise, data=few(300), seeds=seeds,
     )  # fmt: skip
 
 
@@ -279,21 +324,27 @@ def _hidden(name: str, says: str, **loss_args) -> Recipe:
         name, says, DenoisingMLP,
         {"widths": (256,), "activation": "relu", "output": "sigmoid", "decoder_init": "xavier"},
         losses.sparse_denoising, HIDDEN, HIDDEN_QUICK, loss_args=loss_args, data=few(1_000),
+        seeds=3,
     )  # fmt: skip
 
 
 FITS = {"scratch": from_scratch, "denoising": after_denoising, "rbm": after_rbm}
+FITS |= {"xavier": from_xavier, "xavier4": from_xavier4, "kaiming": from_kaiming}
+STARTS = {  # restricted Boltzmann machines have units that are on or off, not rectified
+    "sigmoid": ("scratch", "xavier", "xavier4", "denoising", "rbm"),
+    "relu": ("scratch", "kaiming", "denoising"),
+}
 FINE = Settings(epochs=5, batch_size=128, lr=1e-3)
 
 
 def _stack(kind: str, activation: str, depth: int, labels: int | None) -> Recipe:
-    """Return a recipe for a perceptron, pretrained or not."""
+    """Return a recipe for a perceptron: its first weights, or its pretraining, are its kind."""
     return Recipe(
         f"stack_{kind}_{activation}_{depth}_{labels or 'all'}",
         f"{depth} x 256 {activation} units, {kind}, {labels or 'all'} labels", MLP,
         {"widths": (256,) * depth, "activation": activation}, losses.classification,
         FINE, replace(FINE, epochs=1), data=labelled(labels),
-        seeds=1 if labels is None else 3, fit=FITS[kind], score=accuracy,
+        seeds=3, fit=FITS[kind], score=accuracy,
     )  # fmt: skip
 
 
@@ -302,13 +353,12 @@ STACKS = [
     for activation in ("sigmoid", "relu")
     for depth in (1, 3)
     for labels in (100, 1_000, None)
-    for kind in ("scratch", "denoising", "rbm")
-    if (kind, activation) != ("rbm", "relu")  # its units are on or off, not rectified
+    for kind in STARTS[activation]
 ]
 
 RECIPES = [
     _total("dae_source", "784-200-784, softplus, shared noise, blocks, as source 004", SOURCE,
-           fit=fit_in_blocks, noise={"sigma": 0.01, "shared": True}, seeds=3),
+           fit=fit_in_blocks, noise={"sigma": 0.01, "shared": True}),
     _total("dae_short", "every image once a pass, each with its own noise; 3 passes", SHORT),
     _total("dae_no_noise", "... without noise", SHORT, noise={"sigma": 0.0}),
     _total("dae_batches", "... with batches of 32", replace(SHORT, batch_size=32)),
@@ -322,8 +372,9 @@ RECIPES = [
     *(_unet(name, noise) for name, noise in NOISES.items()),
     Recipe("unet_linear_0.3", "the U-Net of `unet_0.3` without its sigmoid; for pages and phones",
            LinearUNet, {"widths": (8, 16, 32)}, losses.denoising, CLEAN, CLEAN_QUICK,
-           loss_args={"sigma": 0.3}, data=few(100)),
-    *(_wide(name, NOISES[name], passes) for name, passes in (("0.3", 8), ("m50", 5))),
+           loss_args={"sigma": 0.3}, data=few(100), seeds=2),
+    _wide("0.3", NOISES["0.3"], passes=8, seeds=1),
+    _wide("m50", NOISES["m50"], passes=5, seeds=2),
     _wide_sigmoid("0.3", NOISES["0.3"], passes=12),
     *(_dense(name, noise) for name, noise in ({"none": {}} | NOISES).items()),
     *(_hidden(f"sparse_a{i}", f"784-256-784, ReLU, L1 of {weight} on activations",

@@ -177,9 +177,56 @@ def test_accuracy_leaves_out_images_without_a_label(few):
 
 def test_every_stack_has_its_partner_without_pretraining():
     names = {recipe.name for recipe in dae.STACKS}
-    assert len(names) == 30
+    assert len(names) == 48
     for name in names:
-        assert name.replace("denoising", "scratch").replace("rbm", "scratch") in names
+        _, start, rest = name.split("_", 2)
+        assert start in dae.FITS and f"stack_scratch_{rest}" in names
+
+
+@pytest.mark.parametrize(
+    ("rule", "variances"),
+    [
+        ("xavier", (2 / (784 + 256), 2 / (256 + 256))),
+        ("xavier4", (4**2 * 2 / (784 + 256), 4**2 * 2 / (256 + 256))),
+        ("kaiming", (2 / 784, 2 / 256)),
+    ],
+)
+def test_first_weights_have_the_variance_of_their_rule(rule, variances):
+    model = MLP((256, 256), "sigmoid")
+    dae.draw_first_weights(model, rule, seed=0)
+    for layer, variance in zip(dae.layers_of(model), variances, strict=True):
+        assert float(layer.weight.detach().var()) == pytest.approx(variance, rel=0.03)
+        assert not layer.bias.any()
+
+
+def test_first_weights_are_all_that_differs(monkeypatch):
+    """The last layer, the order of the batches and the numbers drawn afterwards are the same."""
+    seen = {}
+
+    def noted(recipe, settings, model, loaders, kind, progress=None):
+        seen[recipe.name] = (model, loaders["train"].seed, torch.rand(3))
+        return []
+
+    monkeypatch.setattr(dae, "fine_tune", noted)
+    x = torch.rand(8, 1, 28, 28)
+    loaders = {"train": data.Batches(x, torch.zeros(8, dtype=torch.int64), 4, seed=5)}
+    for start in ("scratch", "xavier4"):
+        recipe = recipes.get(f"stack_{start}_sigmoid_3_100")
+        torch.manual_seed(5)
+        recipe.fit(recipe, recipe.full, recipe.build(), loaders)
+    (plain, *rest), (other, *same) = seen.values()
+    assert plain.head.weight.equal(other.head.weight) and plain.head.bias.equal(other.head.bias)
+    assert rest[0] == same[0] and rest[1].equal(same[1])
+    ours, theirs = dae.layers_of(plain), dae.layers_of(other)
+    assert not any(a.weight.equal(b.weight) for a, b in zip(ours, theirs, strict=True))
+
+
+def test_first_weights_depend_on_their_seed():
+    first, again, other = (MLP((20, 10), "sigmoid") for _ in range(3))
+    for model, seed in ((first, 3), (again, 3), (other, 4)):
+        dae.draw_first_weights(model, "xavier", seed)
+    assert first.body[1].weight.equal(again.body[1].weight)
+    assert not first.body[1].weight.equal(other.body[1].weight)
 
 
 def test_names_say_which_noise():
