@@ -271,7 +271,7 @@ NOISES = {"0.3": {"sigma": 0.3}, "0.5": {"sigma": 0.5}, "m25": {"masked": 0.25},
 PENALTIES = (0.0, 0.03, 0.1, 0.3)
 
 
-def _total(name: str, says: str, full: Settings, fit=fit_one_loss, noise=None, seeds=3, **args):
+def _total(name: str, says: str, full: Settings, fit=fit_one_loss, noise=None, seeds=5, **args):
     """Return a recipe for the source's task: standardised pixels, noise of 0.01."""
     return Recipe(
         name, says, DenoisingMLP, args, losses.denoising, full, QUICK, fit=fit, seeds=seeds,
@@ -314,7 +314,7 @@ def _dense(name: str, noise: dict) -> Recipe:
     return Recipe(
         f"dense_{name}", f"784-512-784, ReLU; noise: {words}", DenoisingMLP,
         {"widths": (512,), "activation": "relu", "output": "sigmoid", "decoder_init": "xavier"},
-        losses.denoising, DENSE, DENSE_QUICK, loss_args=noise, data=few(400), seeds=3,
+        losses.denoising, DENSE, DENSE_QUICK, loss_args=noise, data=few(400), seeds=5,
     )  # fmt: skip
 
 
@@ -324,7 +324,7 @@ def _hidden(name: str, says: str, **loss_args) -> Recipe:
         name, says, DenoisingMLP,
         {"widths": (256,), "activation": "relu", "output": "sigmoid", "decoder_init": "xavier"},
         losses.sparse_denoising, HIDDEN, HIDDEN_QUICK, loss_args=loss_args, data=few(1_000),
-        seeds=3,
+        seeds=5,
     )  # fmt: skip
 
 
@@ -368,7 +368,7 @@ RECIPES = [
     _total("dae_layers", "... through 1,000 units to 200", SHORT, widths=(1000, 200)),
     _total("dae_units", "... with 400 units", SHORT, widths=(400,)),
     _total("dae_repaired", "784-1024-200-1024-784, GELU, 15 passes", CYCLE,
-           widths=(1024, 200), activation="gelu", decoder_init="xavier"),
+           widths=(1024, 200), activation="gelu", decoder_init="xavier", seeds=3),
     *(_unet(name, noise) for name, noise in NOISES.items()),
     Recipe("unet_linear_0.3", "the U-Net of `unet_0.3` without its sigmoid; for pages and phones",
            LinearUNet, {"widths": (8, 16, 32)}, losses.denoising, CLEAN, CLEAN_QUICK,
