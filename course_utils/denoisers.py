@@ -1,4 +1,4 @@
-"""Classical ways to take noise away, by scikit-image: the yardsticks of learnt ones."""
+"""Classical ways to take noise away, by scikit-image and scipy: the yardsticks of learnt ones."""
 
 from __future__ import annotations
 
@@ -49,6 +49,25 @@ def total_variation(x, weight: float = 0.2) -> torch.Tensor:
     from skimage.restoration import denoise_tv_chambolle
 
     return each(x, lambda image: denoise_tv_chambolle(image, weight=weight))
+
+
+def closing(x, size: int = 3) -> torch.Tensor:
+    """Return images whose dark spots smaller than a square are filled: dilated, then eroded.
+
+    For masked pixels, which are dark; grain is made worse by it.
+
+    Args:
+        x: images (N, 1, H, W), floats.
+        size: side of the square in pixels, 1 or more.
+
+    Returns images (N, 1, H, W) in [0, 1]. Raises CourseError for bad images and sizes. Source:
+    Serra 1982, Image Analysis and Mathematical Morphology; scipy's `grey_closing`.
+    """
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise CourseError(f"size is {size!r}; a square has a whole number of pixels, 1 or more")
+    from scipy.ndimage import grey_closing
+
+    return each(x, lambda image: grey_closing(image, size=(size, size)))
 
 
 def by_components(x, components, k: int) -> torch.Tensor:

@@ -46,6 +46,26 @@ def test_they_are_scikit_images(pair):
     assert np.allclose(made, by_tv.clip(0, 1), atol=1e-6)
 
 
+def test_closing_fills_dark_spots_that_are_smaller_than_its_square():
+    """By hand: the largest of each square, then the least of each square of these."""
+    x = torch.zeros(1, 1, 12, 12)
+    x[:, :, 2:10, 2:10] = 0.8
+    x[0, 0, 5, 5] = 0  # a hole of one pixel
+    made = denoisers.closing(x, 3)
+    whole = x.clone()
+    whole[0, 0, 5, 5] = 0.8
+    assert torch.equal(made, whole)
+    pooled = torch.nn.functional.max_pool2d(x, 3, stride=1, padding=1)
+    assert torch.equal(made, -torch.nn.functional.max_pool2d(-pooled, 3, stride=1, padding=1))
+    assert torch.equal(denoisers.closing(x, 1), x)
+
+
+@pytest.mark.parametrize("size", [0, -1, 2.0, True, None])
+def test_closing_refuses_a_square_without_a_size(pair, size):
+    with pytest.raises(CourseError, match="whole number of pixels"):
+        denoisers.closing(pair[0], size)
+
+
 def test_masked_images_have_no_sigma(pair):
     assert denoisers.non_local_means(pair[0][:1], 0.0).isfinite().all()
 

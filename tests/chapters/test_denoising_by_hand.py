@@ -14,8 +14,9 @@ pytestmark = pytest.mark.notebook
 def written():
     """Return what the chapter writes out, by name."""
     return by_hand.written(
-        "03_denoising_autoencoder", "spoil", "Denoiser", "Pointer", "denoising_loss", "total"
-    )
+        "03_denoising_autoencoder", "spoil", "Denoiser", "Pointer", "denoising_loss", "total",
+        "best_linear",
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -81,3 +82,22 @@ def test_what_points_is_a_denoiser(written):
     x = plane.spots("quick").test.x[:100]
     almost_none = torch.full((100, 1), 1e-4)
     assert (pointer(x, almost_none) - x).abs().max() < 1e-2
+
+
+@pytest.mark.parametrize("noise", [{"sigma": 0.3}, {"masked": 0.5}, {"sigma": 0.2, "masked": 0.25}])
+def test_the_best_linear_map_is_least_squares_on_many_noisy_images(written, noise):
+    """The oracle knows no covariance: it sees 400,000 noisy images and the clean ones."""
+    generator = torch.Generator().manual_seed(0)
+    parts = torch.rand(400_000, 3, generator=generator).double()
+    mixing = torch.rand(3, 6, generator=generator).double()
+    clean = parts @ mixing / 3
+    written["mean"], written["covariance"] = clean.mean(0), torch.cov(clean.T)
+    written["power"] = clean.square().mean(0)
+    torch.manual_seed(1)
+    noisy = written["spoil"](clean, **noise)
+    ours = written["best_linear"](**noise)(noisy).double()
+    ones = torch.ones(len(noisy), 1).double()
+    fitted = torch.linalg.lstsq(torch.cat([noisy, ones], 1), clean).solution
+    theirs = torch.cat([noisy, ones], 1) @ fitted
+    assert (ours - theirs).abs().max() < 0.01
+    assert (ours - clean).square().mean() < 0.6 * (noisy - clean).square().mean()

@@ -56,11 +56,25 @@ def test_the_first_weights_are_torchs_xavier(written, n_in, n_out):
 
 def test_the_signal_goes_through_ten_layers(written):
     """Weights that are all one deviation times an orthogonal-like matrix: linear, so known."""
-    written["white"] = torch.randn(400, 256, generator=torch.Generator().manual_seed(1))
+    generator = torch.Generator().manual_seed(1)
+    written["white"], written["push"] = torch.randn(2, 400, 256, generator=generator)
     torch.manual_seed(0)
     layers = written["signal"](lambda h: h, 1 / 16)  # 256 weights of variance 1/256: scale stays
     assert len(layers) == 10
-    assert all(0.6 < float(h.std()) < 1.6 for h in layers)
+    assert all(0.6 < float(part.std()) < 1.6 for pair in layers for part in pair)
+
+
+def test_gradients_come_back_through_the_same_weights(written):
+    generator = torch.Generator().manual_seed(1)
+    written["white"], written["push"] = torch.randn(2, 50, 256, generator=generator)
+    torch.manual_seed(0)
+    layers = written["signal"](torch.tanh, 0.1)
+    torch.manual_seed(0)
+    weights = [0.1 * torch.randn(256, 256) for _ in range(10)]
+    back = written["push"]
+    for (h, gradient), w in zip(reversed(layers), reversed(weights), strict=True):
+        torch.testing.assert_close(gradient, back, atol=1e-4, rtol=1e-3)
+        back = (back * (1 - h.square())) @ w.T
 
 
 @pytest.fixture
@@ -174,3 +188,19 @@ def test_few_units_draw_what_the_strongest_contribute(written, x):
     kept[order[:3]] = z[order[:3]]
     expected = run.model.pixels(run.model.decode(kept[None])).detach()
     assert torch.allclose(written["drawn"](run, x[:1], 3), expected, atol=1e-6)
+
+
+def test_said_over_drawn_is_one_where_units_agree(written):
+    """Two units that draw the same add up; two that draw opposites take all but a little back."""
+    model = recipes.get("sparse_a0").build()
+    written["digits"] = None
+    written["features"] = lambda run, x: torch.tensor([[1.0, 1.0]])
+
+    class Images:
+        test = type("split", (), {"x": torch.zeros(1, 1, 28, 28)})
+
+    written["digits"] = Images()
+    for columns, expected in (([[1.0, 1.0]], 1.0), ([[1.0, -0.5]], 3.0)):
+        model.decoder[0].weight = nn.Parameter(torch.tensor(columns))
+        run = type("run", (), {"model": model})
+        assert written["said_over_drawn"](run) == pytest.approx(expected)
