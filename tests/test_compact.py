@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils import compact
+from course_utils import compact, recipes
 from course_utils.errors import CourseError
 from course_utils.models import LinearUNet
 
@@ -25,6 +25,11 @@ def test_the_bytes_are_those_of_numpys_arrays():
     net = LinearUNet((4, 6, 8))
     floats = [v.numpy() for v in net.state_dict().values() if v.is_floating_point()]
     assert compact.fp16_bytes(net) == sum(v.astype(np.float16).nbytes for v in floats)
+
+
+def test_the_denoiser_for_pages_is_small():
+    """What a phone has to load: less than a megabyte."""
+    assert compact.fp16_bytes(recipes.get("unet_linear_0.3").build()) < 1_000_000
 
 
 def test_numbers_are_rounded_as_numpy_rounds_them(model):
