@@ -122,6 +122,7 @@ def purposes(source: str) -> list[str]:
     cell = NotebookNode(source=source, metadata={})
     body = tree(cell).body
     called = {ast.unparse(call.func) for call in calls(tree(cell), into_functions=False)}
+    named = {ast.unparse(node) for node in ast.walk(tree(cell)) if isinstance(node, ast.Attribute)}
     shows = {
         "imports": any(isinstance(node, ast.Import | ast.ImportFrom) for node in body),
         "table": called & {"notebook.table", "notebook.shapes"},
@@ -129,7 +130,7 @@ def purposes(source: str) -> list[str]:
         "sound": called & {"notebook.sound"},
         "sliders": called & {"ipywidgets.interact"},
         "drawing": draws(cell),
-        "checking": any(name.startswith("check.") for name in called),
+        "checking": any(name.startswith("check.") for name in named),
         "judging": judged_ids(cell),
     }
     helpers = {name for name in called if name.isidentifier() and not hasattr(builtins, name)}
