@@ -206,7 +206,7 @@ def quiet_code(x, y):
         for rows in torch.randperm(len(x)).split(60):
             told = torch.cat([x[rows].flatten(1), label[y[rows]]], 1)
             mu, logvar = encoder(told).chunk(2, dim=1)
-            z = mu + (logvar / 2).exp() * torch.randn_like(mu)
+            z = mu + torch.randn_like(mu) * (logvar / 2).exp()
             error = (decode(z, y[rows]) - x[rows]).square().sum()
             kl = (mu.square() + logvar.exp() - 1 - logvar).sum() / 2
             of = [z[y[rows] == k] for k in range(4)]
