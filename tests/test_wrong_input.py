@@ -241,7 +241,7 @@ MODELS = {
     "DeepAutoencoder": row(lambda x: DEEP_4(x)[0], X, {"float32"}, NO_LOOK),
     **{name: row(getattr(models, name)().eval(), DIGITS, {"float32"}, NO_LOOK)
        for name in ("Classifier", "ConvAutoencoder", "DeepConvAutoencoder",
-                    "LinearUNet", "ResizeConvAutoencoder", "UNet")},
+                    "LinearUNet", "ResizeConvAutoencoder", "SignedConvAutoencoder", "UNet")},
     "DenoisingMLP": row(lambda x: DENOISING(x)[0], DIGITS, {"float32"}, NO_LOOK),
     "MixtureVAE": row(lambda x: MIXTURE_4.encode(x, labels(x))[0], X, {"float32"}, NO_LOOK),
     "ConvMixtureVAE": row(lambda x: CONV_MIXTURE.encode(x, labels(x))[0], DIGITS, {"float32"},
