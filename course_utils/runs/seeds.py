@@ -4,9 +4,10 @@ Side by side each run has a process and one thread of its own: threads that shar
 each other at every layer, seeds wait for nobody. A run that is trained so is the same, bit for bit,
 as with `at_once=1`.
 
-On two cores of an EPYC, four seeds of `ae`, twenty epochs each, took 69 s side by side, 132 s one
-by one with one thread, and 102 s with two; two seeds of `unet_0.3`, one epoch each, 68, 107 and
-71 s. Five seconds of each go into starting the processes, so longer runs gain more.
+In turn on two idle cores of an EPYC, the start of the processes included: two seeds of `unet_0.3`,
+one epoch each, took 68 s side by side, 107 s one by one with one thread, and 71 s with two; four
+seeds of `ae`, twenty epochs each, 122, 132 and 102 s. So against one thread it pays where a step
+computes much; against two threads on an idle machine it gained little there, and lost for `ae`.
 """
 
 from __future__ import annotations
