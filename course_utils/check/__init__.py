@@ -15,6 +15,7 @@ from course_utils.check import session
 from course_utils.check.adversarial import discriminator_loss, generator_loss
 from course_utils.check.atoms import coherence, matching_pursuit
 from course_utils.check.autoencoding import bce_from_logits, squared_error
+from course_utils.check.boltzmann import contrastive_divergence
 from course_utils.check.bounds import beta_sweep, repaired_bound
 from course_utils.check.classifying import dropout, softmax_cross_entropy, xavier_bound
 from course_utils.check.conditional import one_hot
@@ -32,6 +33,7 @@ from course_utils.check.labels import label_reaches, obedience, repaired_sheet, 
 from course_utils.check.networks import receptive_field, repaired_batch, without_blocks
 from course_utils.check.pixels import best_constant, psnr, standardise
 from course_utils.check.playing import jensen_shannon, lessons
+from course_utils.check.pointing import score_of_points
 from course_utils.check.probing import repaired_probe, your_feature
 from course_utils.check.scoring import frechet_distance
 from course_utils.check.session import EDITION, Summary, summary
@@ -83,6 +85,7 @@ __all__ = [
     "beta_sweep",
     "codes_apart",
     "coherence",
+    "contrastive_divergence",
     "conv_output_size",
     "discriminator_loss",
     "dropout",
@@ -117,6 +120,7 @@ __all__ = [
     "repaired_step",
     "repaired_swap",
     "reparameterise",
+    "score_of_points",
     "share_error",
     "softmax_cross_entropy",
     "squared_error",

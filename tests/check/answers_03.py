@@ -1,4 +1,4 @@
-"""The catalogue of chapter 03: decibels, standardised pixels, losses, denoisers."""
+"""The catalogue of chapter 03: decibels, standardised pixels, losses, denoisers, dreams."""
 
 import torch
 import torch.nn.functional as F
@@ -220,4 +220,181 @@ enter(
         lambda x, s: denoiser(x, s, out=nn.Identity, lr=1e-3),
         lambda x, s: denoiser(x, s, wide=400, passes=15),
     ],
+)
+
+
+# ------------------------------------------------------------------ where a denoiser points
+
+
+def pointed(x, points, sigma, exponent=lambda d, s: -(d**2) / (2 * s**2), over=1, scale=None):
+    """A score put together from its lines."""
+    weights = torch.softmax(exponent(torch.cdist(x, points), sigma), over)
+    return (weights @ points - x) / (sigma**2 if scale is None else scale(sigma))
+
+
+@wrong("score_of_points", "nearest clean point")
+def one_neighbour(x, points, sigma):
+    closest = [points[(points - row).norm(dim=1).argmin()] for row in x]
+    return (torch.stack(closest) - x) / sigma**2
+
+
+@wrong("score_of_points", "slope of the density")
+def by_autograd_without_log(x, points, sigma):
+    x = x.clone().requires_grad_()
+    bells = torch.exp(-((x[:, None] - points) ** 2).sum(-1) / (2 * sigma**2)).mean(1)
+    bells.sum().backward()
+    return x.grad
+
+
+@wrong("score_of_points", "rounds to 0 by itself")
+def bells_divided_by_their_sum(x, points, sigma):
+    bells = torch.exp(-((x[:, None] - points) ** 2).sum(2) / (2 * sigma**2))
+    return (bells @ points / bells.sum(1, keepdim=True) - x) / sigma**2
+
+
+@right("score_of_points")
+def with_a_loop_over_the_noisy(x, points, sigma):
+    made = []
+    for row in x:
+        logs = torch.tensor([-(row - p).dot(row - p) / (2 * sigma**2) for p in points])
+        chance = (logs - logs.logsumexp(0)).exp()
+        made.append(sum(w * (p - row) for w, p in zip(chance, points, strict=True)) / sigma**2)
+    return torch.stack(made)
+
+
+@right("score_of_points")
+def by_autograd(x, points, sigma):
+    x = x.clone().requires_grad_()
+    logs = -((x[:, None] - points) ** 2).sum(-1) / (2 * sigma**2)
+    logs.logsumexp(1).sum().backward()
+    return x.grad
+
+
+enter(
+    "score_of_points",
+    {
+        "point away from the data": lambda x, p, s: -pointed(x, p, s),
+        "way to the best answer": lambda x, p, s: pointed(x, p, s, scale=lambda s: 1),
+        "divide by the deviation": lambda x, p, s: pointed(x, p, s, scale=lambda s: s),
+        "half of the score": lambda x, p, s: pointed(x, p, s, scale=lambda s: 2 * s * s),
+        "a place: the score is an arrow": lambda x, p, s: x + s**2 * pointed(x, p, s),
+        "count alike": lambda x, p, s: (p.mean(0) - x) / s**2,
+        "fall too fast": lambda x, p, s: pointed(x, p, s, lambda d, s: -(d**2) / s**2),
+        "are not squared": lambda x, p, s: pointed(x, p, s, lambda d, s: -d / (2 * s**2)),
+        "sigma is not squared": lambda x, p, s: pointed(x, p, s, lambda d, s: -(d**2) / (2 * s)),
+        "over the noisy points": lambda x, p, s: pointed(x, p, s, over=0),
+        "do not add up to 1": lambda x, p, s: (
+            torch.exp(-torch.cdist(x, p) ** 2 / (2 * s**2)) @ p - x
+        ) / s**2,
+        "has shape": lambda x, p, s: pointed(x, p, s).norm(dim=1),
+        "with RuntimeError": lambda x, p, s: (x - p) / s**2,
+    },
+    [lambda x, p, s: pointed(x, p, s)],
+)  # fmt: skip
+
+
+# ------------------------------------------------------------------ machines that dream
+
+
+def contrasted(W, b, c, v, steps, up=torch.bernoulli, down=torch.bernoulli, start=None, end=None):
+    """Contrastive divergence put together from its lines."""
+    dream = v if start is None else start(v)
+    for _ in range(steps):
+        h = up(torch.sigmoid(F.linear(dream, W, c)))
+        dream = down(torch.sigmoid(h @ W + b))
+    again = torch.sigmoid(F.linear(dream, W, c)) if end is None else h
+    return (torch.sigmoid(F.linear(v, W, c)).T @ v - again.T @ dream) / v.shape[0]
+
+
+@wrong("contrastive_divergence", "units of the data: ask")
+def asked_once(W, b, c, v, steps):
+    up, dream = torch.sigmoid(v @ W.T + c), v
+    for _ in range(steps):
+        dream = torch.bernoulli(torch.sigmoid(torch.bernoulli(torch.sigmoid(dream @ W.T + c)) @ W
+                                              + b))  # fmt: skip
+    return up.T @ (v - dream) / len(v)
+
+
+@wrong("contrastive_divergence", "multiply two differences")
+def difference_of_each(W, b, c, v, steps):
+    up, dream = torch.sigmoid(v @ W.T + c), v
+    for _ in range(steps):
+        dream = torch.bernoulli(torch.sigmoid(torch.bernoulli(torch.sigmoid(dream @ W.T + c)) @ W
+                                              + b))  # fmt: skip
+    return (up - torch.sigmoid(dream @ W.T + c)).T @ (v - dream) / len(v)
+
+
+@wrong("contrastive_divergence", "begins where the last one ended")
+def from_the_data_each_time(W, b, c, v, steps):
+    for _ in range(steps):
+        made = contrasted(W, b, c, v, 1)
+    return made
+
+
+@wrong("contrastive_divergence", "elsewhere its mean is off")
+def one_draw_for_all(W, b, c, v, steps):
+    def shared(p):
+        return (torch.rand(p.shape[1]) < p).to(p.dtype)
+
+    return contrasted(W, b, c, v, steps, up=shared, down=shared)
+
+
+@wrong("contrastive_divergence", "changes the W that it is given")
+def as_the_chapter_does(W, b, c, v, steps):
+    change = contrasted(W, b, c, v, steps)
+    W += change
+    return change
+
+
+@wrong("contrastive_divergence", "returns 3 things; one is wanted")
+def biases_too(W, b, c, v, steps):
+    return contrasted(W, b, c, v, steps), v.mean(0) - b, c
+
+
+@right("contrastive_divergence")
+def all_drawn(W, b, c, v, steps):
+    h = torch.bernoulli(torch.sigmoid(v @ W.T + c))
+    first, dream = h, v
+    for _ in range(steps):
+        dream = (torch.rand_like(v) < torch.sigmoid(h @ W + b)).to(v.dtype)
+        h = torch.bernoulli(torch.sigmoid(dream @ W.T + c))
+    return torch.einsum("nh,nd->hd", first, v) / len(v) - torch.einsum("nh,nd->hd", h, dream) / len(
+        v
+    )
+
+
+@right("contrastive_divergence")
+def by_the_free_energy(W, b, c, v, steps):
+    W = W.clone().requires_grad_()
+    with torch.no_grad():
+        dream = v
+        for _ in range(steps):
+            h = torch.bernoulli(torch.sigmoid(dream @ W.T + c))
+            dream = torch.bernoulli(torch.sigmoid(h @ W + b))
+
+    def energy(x):
+        return -(x @ b) - F.softplus(x @ W.T + c).sum(1)
+
+    (energy(dream).mean() - energy(v).mean()).backward()
+    return W.grad
+
+
+enter(
+    "contrastive_divergence",
+    {
+        "signs are exchanged": lambda *a: -contrasted(*a),
+        "positive phase alone": lambda W, b, c, v, k: torch.sigmoid(v @ W.T + c).T @ v / len(v),
+        "summed over the images": lambda W, b, c, v, k: contrasted(W, b, c, v, k) * len(v),
+        "lies on its side": lambda *a: contrasted(*a).T,
+        "a round more": lambda W, b, c, v, k: contrasted(W, b, c, v, k + 1),
+        "a round less": lambda W, b, c, v, k: contrasted(W, b, c, v, k - 1),
+        "it was drawn from": lambda *a: contrasted(*a, end="h"),
+        "pixels of your dream are probabilities": lambda *a: contrasted(*a, down=lambda p: p),
+        "from probabilities of hidden units": lambda *a: contrasted(*a, up=lambda p: p),
+        "Nothing is drawn": lambda *a: contrasted(*a, up=lambda p: p, down=lambda p: p),
+        "are rounded": lambda *a: contrasted(*a, up=torch.round, down=torch.round),
+        "is not right yet": lambda *a: contrasted(*a, start=torch.zeros_like),
+        "with RuntimeError": lambda W, b, c, v, k: torch.bernoulli(v @ W.T + c).T @ v,
+    },
+    [lambda *a: contrasted(*a)],
 )
