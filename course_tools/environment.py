@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,15 @@ COLABS_PYTHON = (3, 13)
 STAMP = "course-locks.json"  # in an environment: which locks it holds, by their hashes, and where
 SUPPORTED = ((3, 11), (3, 12), (3, 13))
 SILENT = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+
+# GB (2**30 bytes), measured on Linux; elsewhere PyTorch comes without CUDA
+SIZES = {"book": 0.25, "course": 6.3, "colab": 5.3}  # of an environment, by its lock
+CUDA = 5.0  # of it
+WORKSHOP = "pip-tmp"  # in an environment: where pip puts what it has fetched until it is installed
+WORK = 1.0  # of which it holds at most
+CACHE = 3.0  # what pip keeps of one environment for the next
+GIANTS = re.compile(r"(nvidia-|torch==|triton==)")  # requirements whose wheels are that large
+DISK_FULL = ("[Errno 28]", "[Errno 122]", "[WinError 112]")  # no space, no quota, Windows' word
 
 
 class TaskFailed(Exception):
@@ -150,10 +160,75 @@ def make_venv(venv):
 
 
 def pip_install(venv, *arguments):
-    """Install with an environment's pip: quietly unless someone watches."""
+    """Install with an environment's pip: quietly unless someone watches.
+
+    What pip fetches waits inside the environment, not in the system's temporary folder, which is
+    small on some machines: one disk has to have room, and a pip that was killed leaves nothing.
+    """
     quiet = [] if sys.stdout.isatty() else ["--quiet"]
     pip = [venv_python(venv), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
-    run([*pip, *quiet, *arguments])
+    if free(venv.parent) < SIZES["course"] + WORK + CACHE:
+        quiet.append("--no-cache-dir")
+    room = str(venv / WORKSHOP)
+    shutil.rmtree(room, ignore_errors=True)
+    os.mkdir(room)
+    try:
+        run_pip([*pip, *quiet, *arguments], {"TMPDIR": room, "TEMP": room, "TMP": room})
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
+
+
+def run_pip(command, env):
+    """Run pip and show what it says; stop when it fails, in words where the disk is full."""
+    full = False
+    pip = subprocess.Popen(
+        [str(word) for word in command],
+        cwd=str(ROOT),
+        env={**os.environ, "PYTHONUTF8": "1", **env},
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+    )
+    with pip:
+        for line in pip.stderr:
+            print(line, end="", file=sys.stderr, flush=True)
+            full = full or any(word in line for word in DISK_FULL)
+    if pip.returncode and full:
+        raise TaskFailed(no_room("The disk became full before all was installed", ROOT))
+    if pip.returncode:
+        raise SystemExit(pip.returncode)
+
+
+def free(folder):
+    """Return how much the disk of a folder has free, in GB."""
+    return shutil.disk_usage(str(folder)).free / 2**30
+
+
+def held(folder):
+    """Return how much the files in a folder hold, in GB."""
+    total = 0
+    for place, _, names in os.walk(str(folder)):
+        total += sum(os.lstat(os.path.join(place, name)).st_size for name in names)
+    return total / 2**30
+
+
+def no_room(what, folder):
+    """Return what to do where a disk has no room."""
+    return (
+        f"{what}, and {folder} has {free(folder):.1f} GB free now.\n"
+        "Free some (python3 -m pip cache purge empties pip's cache) or move the clone to a larger "
+        "disk, and type the command again; what is installed stays."
+    )
+
+
+def check_room(venv, lock):
+    """Stop where an environment surely does not fit on its disk."""
+    size = SIZES[lock] - (CUDA if lock != "book" and not sys.platform.startswith("linux") else 0)
+    missing = size - held(venv)
+    if missing > size / 2 and free(venv) < missing:  # where most is there, pip may try
+        raise TaskFailed(
+            no_room(f"{venv.name} takes {size:.1f} GB, {missing:.1f} more than it has", ROOT)
+        )
 
 
 def ensure(lock):
@@ -186,16 +261,41 @@ def install(venv, lock, wanted):
         if holds(venv, wanted):
             return
     make_venv(venv)
+    check_room(venv, lock)
     print(f"Installing requirements/{lock}.txt into {venv.name}", flush=True)
     if lock != "book":
         print("(with PyTorch: up to 3 GB to download the first time)", flush=True)
-    lock_file = f"requirements/{lock}.txt"
-    pip_install(venv, "--only-binary", ":all:", "--require-hashes", "-r", lock_file)
+    write_stamp(venv, {"place": str(venv)})  # it holds no lock until all is there
+    forget_halves(venv)
+    install_lock(venv, ROOT / "requirements" / f"{lock}.txt")
     if lock != "book":
         install_package(venv)
     if lock == "course":
         wanted = {**wanted, "book": digest("requirements/book.txt")}
-    write_stamp(venv, {**read_stamp(venv), **wanted})
+    write_stamp(venv, wanted)
+
+
+def install_lock(venv, lock_file):
+    """Install what a lock names: the giants first, one by one, so that no two wait at a time."""
+    hashed = ["--only-binary", ":all:", "--require-hashes", "-r"]
+    part = venv / "giant.txt"
+    for requirement in re.split(r"\n(?=\S)", lock_file.read_text(encoding="utf-8")):
+        if GIANTS.match(requirement):
+            part.write_text(requirement + "\n", encoding="utf-8")
+            pip_install(venv, "--no-deps", *hashed, part)
+            part.unlink()
+    pip_install(venv, *hashed, lock_file)
+
+
+def forget_halves(venv):
+    """Forget what pip was installing when it was killed, so that it takes it for new.
+
+    It writes INSTALLER after the files of a package; what it replaces waits in names with a ~.
+    """
+    for packages in [*venv.glob("lib/python*/site-packages"), venv / "Lib" / "site-packages"]:
+        for folder in [*packages.glob("*.dist-info"), *packages.glob("~*")]:
+            if folder.name.startswith("~") or not (folder / "INSTALLER").exists():
+                shutil.rmtree(str(folder), ignore_errors=True)
 
 
 def install_package(venv):

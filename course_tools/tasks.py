@@ -82,6 +82,7 @@ def test(arguments):
 def test_all(arguments):
     """run every test, on real data where there are any and on drawn data; then the mutants"""
     ensure("course")
+    ensure("colab")  # where the disk has no room for it, that is said before half an hour of tests
     build_if_stale()
     real = real_data()
     drawn = ("drawn", {"COURSE_SOURCE": "drawn", "COURSE_DATA": None})

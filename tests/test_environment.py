@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -50,7 +51,7 @@ def test_a_broken_interpreter_has_no_version(tmp_path):
 
 @pytest.fixture
 def clone(tmp_path, monkeypatch):
-    """Return a bare clone and the list of what its pip is asked for, of which it does nothing."""
+    """Return a bare clone, on a large disk, and a list of what its pip would have installed."""
     folder, asked = tmp_path / "clone", []
     (folder / "requirements").mkdir(parents=True)
     for name in (BOOK, COURSE, COLAB, "pyproject.toml"):
@@ -63,7 +64,10 @@ def clone(tmp_path, monkeypatch):
         (venv / "bin" / "course").write_text(f"#!{venv}/bin/python\ncourse()\n", encoding="utf-8")
 
     monkeypatch.setattr(environment, "make_venv", make_venv)
+    lock_name = lambda path: path.relative_to(environment.ROOT).as_posix()  # noqa: E731
+    monkeypatch.setattr(environment, "install_lock", lambda _, lock: asked.append(lock_name(lock)))
     monkeypatch.setattr(environment, "pip_install", lambda venv, *words: asked.append(words[-1]))
+    monkeypatch.setattr(environment, "free", lambda folder: 100.0)
     settle(folder, monkeypatch)
     return folder, asked
 
@@ -131,11 +135,31 @@ def test_an_interrupted_installation_is_done_again(clone, monkeypatch):
         raise SystemExit(1)
 
     with monkeypatch.context() as context:
-        context.setattr(environment, "pip_install", stop)
+        context.setattr(environment, "install_lock", stop)
         with pytest.raises(SystemExit):
             environment.ensure("book")
     environment.ensure("book")
     assert asked == [BOOK]
+
+
+def test_after_an_interrupted_update_the_old_lock_is_installed_again(clone, monkeypatch):
+    """Since nobody knows which versions are there."""
+    folder, asked = clone
+    environment.ensure("course")
+    old = (folder / COURSE).read_bytes()
+    (folder / COURSE).write_bytes(old + b"# changed\n")
+
+    def stop(*words):
+        raise SystemExit(1)
+
+    with monkeypatch.context() as context:
+        context.setattr(environment, "install_lock", stop)
+        with pytest.raises(SystemExit):
+            environment.ensure("course")
+    (folder / COURSE).write_bytes(old)
+    asked.clear()
+    environment.ensure("course")
+    assert asked == [COURSE, SELF]
 
 
 def test_a_damaged_stamp_means_installing_again(clone):
@@ -153,6 +177,136 @@ def test_colabs_versions_have_an_environment_of_their_own(clone):
     assert asked == [COLAB, SELF] and (folder / ".venv-colab").is_dir()
     environment.ensure("course")
     assert asked == [COLAB, SELF, COURSE, SELF]
+
+
+# -------------------------------------------------------------------------------- room on the disk
+
+
+@pytest.mark.parametrize("lock", [BOOK, COURSE, COLAB])
+def test_large_wheels_are_installed_one_by_one_before_the_rest(tmp_path, monkeypatch, lock):
+    """Each as the lock has it, with its marker and hashes, and without what it depends on."""
+    asked = []
+
+    def pip_install(venv, *words):
+        asked.append((words[:-1], Path(words[-1]).read_text(encoding="utf-8")))
+
+    monkeypatch.setattr(environment, "pip_install", pip_install)
+    environment.install_lock(tmp_path, ROOT / lock)
+    whole = (ROOT / lock).read_text(encoding="utf-8")
+    hashed = ("--only-binary", ":all:", "--require-hashes", "-r")
+    *giants, last = asked
+    assert last == (hashed, whole)
+    assert all(words == ("--no-deps", *hashed) for words, _ in giants)
+    found = re.findall(r"^((?:nvidia-\S+|torch|triton)==[^\n]+\n(?: .+\n)+)", whole, re.MULTILINE)
+    assert [text for _, text in giants] == found
+    assert bool(found) == (lock != BOOK)
+    assert not list(tmp_path.iterdir())
+
+
+PIP = "import sys; print(sys.argv[1], file=sys.stderr); raise SystemExit(int(sys.argv[2]))"
+
+
+@pytest.mark.parametrize(
+    "error", ["OSError: [Errno 28] No space left on device", "OSError: [WinError 112] No room"]
+)
+def test_a_full_disk_is_said_in_words(error, capfd):
+    with pytest.raises(environment.TaskFailed) as stopped:
+        environment.run_pip([sys.executable, "-c", PIP, error, 1], {})
+    first, then = str(stopped.value).splitlines()
+    assert re.fullmatch(
+        r"The disk became full before all was installed, and .+ has [\d.]+ GB free now\.", first
+    )
+    assert then.endswith("and type the command again; what is installed stays.")
+    assert error in capfd.readouterr().err  # what pip says is shown nonetheless
+
+
+def test_another_failure_of_pip_ends_with_its_status():
+    with pytest.raises(SystemExit) as ended:
+        environment.run_pip([sys.executable, "-c", PIP, "no such version", 3], {})
+    assert ended.value.code == 3
+    environment.run_pip([sys.executable, "-c", PIP, "[Errno 28]: went on without a cache", 0], {})
+
+
+def test_an_environment_that_cannot_fit_is_not_begun(clone, monkeypatch):
+    """The sentence says what it takes, what is there and where, and what to do."""
+    folder, asked = clone
+    monkeypatch.setattr(environment, "free", lambda folder: 3.0)
+    monkeypatch.setattr(environment.sys, "platform", "linux")
+    with pytest.raises(environment.TaskFailed) as stopped:
+        environment.ensure("course")
+    said = str(stopped.value)
+    size = environment.SIZES["course"]
+    assert said.startswith(f".venv takes {size:.1f} GB, {size:.1f} more than it has, ")
+    assert (
+        f"and {folder} has 3.0 GB free now." in said and "move the clone to a larger disk" in said
+    )
+    assert asked == []
+    environment.ensure("book")  # which is small
+
+
+def test_where_most_is_there_an_update_is_tried(clone, monkeypatch):
+    _, asked = clone
+    monkeypatch.setattr(environment, "free", lambda folder: 0.2)
+    monkeypatch.setattr(environment, "held", lambda folder: environment.SIZES["course"] - 0.3)
+    environment.ensure("course")
+    assert asked == [COURSE, SELF]
+
+
+def test_without_cuda_there_is_less_to_hold(clone, monkeypatch):
+    _, asked = clone
+    monkeypatch.setattr(environment, "free", lambda folder: 3.0)
+    monkeypatch.setattr(environment.sys, "platform", "darwin")
+    environment.ensure("course")
+    assert asked == [COURSE, SELF]
+
+
+def test_the_files_of_an_environment_are_measured(tmp_path):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "a").write_bytes(bytes(2**20))
+    (tmp_path / "lib64").symlink_to("lib")  # counts once
+    assert environment.held(tmp_path) == pytest.approx(2**-10, rel=1e-4)
+    assert environment.held(tmp_path / "nowhere") == 0
+
+
+def test_pip_works_inside_the_environment_and_leaves_nothing_there(tmp_path, monkeypatch):
+    """Whatever was left by one that was killed, and however this one ends."""
+    venv, seen = tmp_path / ".venv", []
+    (venv / environment.WORKSHOP / "pip-unpack-old").mkdir(parents=True)
+
+    def run_pip(command, env):
+        room = Path(env["TMPDIR"])
+        seen.append((room, list(room.iterdir()), env["TEMP"] == env["TMP"] == env["TMPDIR"]))
+        (room / "torch.whl").touch()
+        raise SystemExit(1)
+
+    monkeypatch.setattr(environment, "run_pip", run_pip)
+    with pytest.raises(SystemExit):
+        environment.pip_install(venv, "torch")
+    assert seen == [(venv / environment.WORKSHOP, [], True)]
+    assert not list(venv.iterdir())
+
+
+@pytest.mark.parametrize(("there", "kept"), [(5.0, False), (50.0, True)])
+def test_pip_keeps_a_cache_where_there_is_room(tmp_path, monkeypatch, there, kept):
+    commands = []
+    monkeypatch.setattr(environment, "free", lambda folder: there)
+    monkeypatch.setattr(environment, "run_pip", lambda command, env: commands.append(command))
+    environment.pip_install(tmp_path, "torch")
+    assert ("--no-cache-dir" not in commands[0]) == kept
+
+
+@pytest.mark.parametrize("packages", ["lib/python3.12/site-packages", "Lib/site-packages"])
+def test_what_pip_was_installing_when_it_was_killed_is_forgotten(tmp_path, packages):
+    whole, half, replaced = (
+        tmp_path / packages / name
+        for name in ("numpy-2.dist-info", "torch-2.dist-info", "~orch-1.dist-info")
+    )
+    for folder in (whole, half, replaced):
+        folder.mkdir(parents=True)
+    (whole / "INSTALLER").touch()
+    (replaced / "INSTALLER").touch()
+    environment.forget_halves(tmp_path)
+    assert list((tmp_path / packages).iterdir()) == [whole]
 
 
 # ------------------------------------------------------------------------- a clone that was moved
