@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from course_utils.check import session
 from course_utils.check.adversarial import discriminator_loss, generator_loss
+from course_utils.check.aggregate import log_aggregate
 from course_utils.check.atoms import coherence, matching_pursuit
 from course_utils.check.autoencoding import bce_from_logits, squared_error
 from course_utils.check.boltzmann import contrastive_divergence
@@ -35,6 +36,7 @@ from course_utils.check.pixels import best_constant, psnr, standardise
 from course_utils.check.playing import jensen_shannon, lessons
 from course_utils.check.pointing import score_of_points
 from course_utils.check.probing import repaired_probe, your_feature
+from course_utils.check.reading import label_posterior
 from course_utils.check.scoring import frechet_distance
 from course_utils.check.session import EDITION, Summary, summary
 from course_utils.check.telling import balanced_accuracy, codes_apart, label_planes, steered
@@ -96,8 +98,10 @@ __all__ = [
     "iwae_bound",
     "jensen_shannon",
     "label_planes",
+    "label_posterior",
     "label_reaches",
     "lessons",
+    "log_aggregate",
     "mask_pixels",
     "matching_pursuit",
     "max_pool",

@@ -7,6 +7,7 @@ import answers_02  # noqa: F401
 import answers_03  # noqa: F401
 import answers_06  # noqa: F401
 import answers_faces  # noqa: F401
+import answers_graded  # noqa: F401
 import answers_scoring  # noqa: F401
 import learners_answers  # noqa: F401
 import more_answers  # noqa: F401
