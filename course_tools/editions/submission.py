@@ -23,10 +23,12 @@ from course_utils.errors import CourseError
 MARKS = {"✓": "right", "✗": "wrong", "!": "crashed", "–": "not attempted"}
 MOST_BYTES = 30_000_000
 
-# what an answer has no use for, and code that wants to speak for the grader has
+# what an answer has no use for; code has that wants to speak for the grader, or asks a check for
+# what it compares with, instead of computing it
 REACHES = re.compile(
     r"\b(?:_getframe|f_back|f_locals|tb_frame|gc\.get_\w+|ctypes|course_tools|sys\.modules|os\._exit"
-    r"|object\.__setattr__|__closure__|cell_contents)\b|/proc/self"
+    r"|object\.__setattr__|__closure__|cell_contents|course_utils\.check"
+    r"|check\.\w+\.(?!hint\b|solution\b)\w+)\b|/proc/self"
 )
 
 

@@ -146,7 +146,7 @@ MISTAKES = (
     ),
 )
 
-WHY = "exp(-800) is 0 in a computer; look for a function that takes logarithms and gives probabilities"
+WHY = "exp(-800) is 0 in a computer, and 0 over 0 is nothing; stay with logarithms to the end"
 
 label_posterior = Check(
     "label_posterior",

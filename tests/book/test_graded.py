@@ -30,4 +30,4 @@ def test_no_file_of_the_site_gives_a_graded_solution_away(site):
     practice = [each for each in known if each.name == "max_pool"]
     pages = [path.name for path, text in found.items() if exercises.leaks(text, practice)]
     assert "02_convolutional_autoencoder.html" in pages, "solutions would not be seen at all"
-    assert graded, "one exercise at least is graded"
+    assert len({each.name for each in graded}) >= 3, "an instructor can hand out some"

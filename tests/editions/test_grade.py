@@ -247,6 +247,21 @@ def test_who_looks_into_the_grader_is_named(clone, handed_out, tmp_path):
     assert "read it before you believe" in page
 
 
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("from course_utils.check.networks import seen", ["course_utils.check"]),
+        ("return check.log_aggregate.probes[0].oracle(z, mu, logvar)",
+         ["check.log_aggregate.probes"]),
+        ("return check.aggregate.mixture(z, mu, logvar)", ["check.aggregate.mixture"]),
+        ("from course_utils import check\ncheck.x(my_x)\ncheck.x.hint(1)\ncheck.x.solution()", []),
+        ("assert check.x(my_x).passed", []),
+    ],
+)  # fmt: skip
+def test_who_asks_a_check_for_the_answer_is_named(code, found):
+    assert submission.REACHES.findall(code) == found
+
+
 def test_what_a_check_is_made_of_is_watched():
     """Its probes, their oracles and cases, and whether it asks anything at all."""
     probe = check.squared_error.probes[0]

@@ -198,7 +198,7 @@ def graded_in_the_course():
 
 def test_a_graded_solution_is_in_no_file_that_a_wheel_is_made_of():
     graded = graded_in_the_course()
-    assert graded, "one exercise at least is graded"
+    assert len(graded) >= 3, "an instructor can hand out some"
     for path in sorted((stored.ROOT / "course_utils").rglob("*.py")):
         assert not exercises.leaks(path.read_text(encoding="utf-8"), graded), path
 
