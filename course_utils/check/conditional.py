@@ -47,6 +47,11 @@ ONE_HOT_MISTAKES = (
         "Your 1 stands one place too early: labels count from 0",
     ),
     Mistake(
+        lambda y, n: F.one_hot(y, n).amax(0).expand(len(y), n),
+        "Each of your rows has a 1 for every label of the batch: row i has one 1, at the label of "
+        "image i",
+    ),
+    Mistake(
         lambda y, n: 1 - F.one_hot(y, n),
         "Your rows have 0 and 1 exchanged: the class of the image gets the 1",
     ),

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_utils.check.calling import Answer, evaluating
+from course_utils.check.calling import Answer, Crash, evaluating
 from course_utils.check.exercise import exercise
 from course_utils.check.probes import Case, Gradients, Mistake, Untouched, Values, case
 from course_utils.data import drawn
@@ -106,6 +106,23 @@ SHEET_MISTAKES = (
         "whole copies behind one another",
     ),
     Mistake(
+        lambda decode, z: (
+            sheet_of_loops(decode, z).transpose(0, 1).flatten(0, 1).unflatten(0, (len(z), 10))
+        ),
+        "Code and label belong together in yours, and the sheet is cut into the wrong rows: your "
+        "list goes through the codes for each class",
+    ),
+    Mistake(
+        lambda decode, z: sheet_of_loops(decode, z).flatten(0, 1).unflatten(0, (10, len(z))),
+        "Your list is in order, and the sheet is cut into ten rows: a row for each code is "
+        "wanted, (B, 10, ...)",
+    ),
+    Mistake(
+        lambda decode, z: handed_out_sheet(decode, z).flatten(0, 1).unflatten(0, (10, len(z))),
+        "In your sheet code and label do not belong together, and it is cut into ten rows: a row "
+        "for each code is wanted, (B, 10, ...)",
+    ),
+    Mistake(
         lambda decode, z: sheet_of_loops(decode, z).transpose(0, 1),
         "Your sheet has a row for each class: a row for each code is wanted, (B, 10, ...)",
     ),
@@ -167,6 +184,11 @@ def seen(logits):
     return logits.argmax(1)
 
 
+def above(scores, y, least):
+    """Return the share of images whose score for what was asked is above a threshold."""
+    return (scores.gather(1, y[:, None]) > least).double().mean()
+
+
 OBEDIENCE_MISTAKES = (
     Mistake(
         lambda a, y: (seen(a) == y).sum(),
@@ -183,6 +205,14 @@ OBEDIENCE_MISTAKES = (
     Mistake(
         lambda a, y: a.softmax(1).gather(1, y[:, None]).mean(),
         "Yours is the mean probability of what was asked: count the images that are seen as it",
+    ),
+    *(
+        Mistake(
+            lambda a, y, how=how, least=least: above(how(a), y, least),
+            "You count an image when the number of what was asked is above some threshold: a "
+            "classifier sees the class whose number is the largest, be it small",
+        )
+        for how, least in ((torch.clone, 0.0), (torch.clone, 0.5), (lambda a: a.softmax(1), 0.5))
     ),
     Mistake(
         lambda a, y: (seen(a) == y).double(),
@@ -226,11 +256,32 @@ def reaches(answer: Answer) -> str | None:
         return f"Your function returns a {type(decode).__name__}: return decode, a function."
     generator = torch.Generator().manual_seed(0)
     z, asked = torch.randn(200, 4, generator=generator), torch.arange(200) % 10
-    with evaluating(decode):
-        images = decode(z, asked)
+    try:
+        with evaluating(decode):
+            images = decode(z, asked)
+    except Crash as crash:
+        where = "It was called as decode(z, y), for 200 codes of 4 numbers and 200 labels."
+        raise Crash(f"{crash} {where}") from None
     if images.shape != (200, 1, 28, 28):
         return f"decode gives {tuple(images.shape)} for 200 codes: (200, 1, 28, 28) is wanted."
-    return label_fault(images, asked, x, y)
+    return picture_fault(images, x) or label_fault(images, asked, x, y)
+
+
+def picture_fault(images, x) -> str | None:
+    """Say when what is drawn is no picture of a digit, whatever was asked for."""
+    low, high = images.min().item(), images.max().item()
+    if low < -0.5 or high > 1.5:
+        return (
+            f"Your images go from {low:.2g} to {high:.2g}, and pixels lie between 0 and 1: are "
+            "these logits?"
+        )
+    contrast = images.flatten(1).std(dim=1).mean() / x.flatten(1).std(dim=1).mean()
+    if contrast < 0.3:
+        return (
+            f"Your images are nearly one grey, with {contrast:.0%} of the contrast of the digits: "
+            "does the network train, and long enough?"
+        )
+    return None
 
 
 def label_fault(images, asked, x, y) -> str | None:
@@ -243,12 +294,13 @@ def label_fault(images, asked, x, y) -> str | None:
     if by_class.std(dim=0).mean() < 0.3 * means.std(dim=0).mean():
         return (
             f"The label hardly changes what is drawn ({share:.0%} look like what was asked for, "
-            "and chance is 10%): does it reach the decoder?"
+            "and chance is 10%): does it reach the decoder, and does the loss fall?"
         )
     if share < 0.6:
         return (
             f"{share:.0%} of the images look like the digit that was asked for: 60% are wanted. "
-            "Does the code carry the digit, so that a drawn code contradicts the label?"
+            "Either the trained codes do not lie where N(0, 1) does, or they carry the digit, so "
+            "that a drawn code contradicts the label."
         )
     if max(same_digit) < 1e-3:
         return "The code changes nothing: every 4 is the same 4; the decoder hears the label alone."

@@ -128,10 +128,12 @@ class Values:
                 f"{self.What} has shape {given} for {example(answer.takes, case.inputs, case.note)}"
                 f"; {wanted_shape} is wanted."
             )
-        for case, a, b in zip(self.cases, got, wanted, strict=True):
-            if b.isfinite().all() and not as_double(a).isfinite().all():
-                where = example(answer.takes, case.inputs, case.note)
-                return f"{self.What} is {shown(a)} for {where}; the number {shown(b)} is wanted."
+        rows = zip(self.cases, got, wanted, strict=True)
+        case, a, b = next(row for row in rows if not same(row[1], row[2], self.rtol))
+        if b.isfinite().all() and not as_double(a).isfinite().all():
+            where = example(answer.takes, case.inputs, case.note)
+            number = "the number " if b.numel() == 1 else ""
+            return f"{self.What} is {shown(a)} for {where}; {number}{shown(b)} is wanted."
         return f"{self.What} is not right yet{self.shown(answer, got, wanted)}"
 
     @property

@@ -25,9 +25,8 @@ CASES = (
     case([[-1.0, -3.0]], [1, 1]),
     case([[-1.0, -3.0]], [2, 8]),
     case([[-2.0, -1.0, -4.0], [-1.0, -2.0, -2.5]], [2, 1, 5]),
-    case([[-2.0, -1.0], [-0.5, -3.0]], [4, 0], note="bounds = [[-2, -1], [-0.5, -3]], "
-         "counts = [4, 0], a label that never occurred,"),
-)  # fmt: skip
+    case([[-2.0, -1.0], [-0.5, -3.0]], [4, 0]),  # a label that never occurred
+)
 FAR = (case([[-800.0, -802.0]], [10, 90]), case([[-100.0, -900.0]], [1, 1]))
 
 
@@ -107,6 +106,19 @@ MISTAKES = (
     Mistake(
         lambda b, n: by_odds(b, n).log(),
         "Yours are the logarithms of the probabilities: the probabilities are wanted",
+    ),
+    Mistake(
+        lambda b, n: b + shares(n).log(),
+        "Yours is log p(x, y), image and label together: turn each row into probabilities",
+    ),
+    Mistake(
+        lambda b, n: b + n.log(),
+        "Yours are still logarithms, and a row of them is known up to a number that you add: turn "
+        "each row into probabilities",
+    ),
+    Mistake(
+        lambda b, n: rows_to_one((b + shares(n).log10()).exp()),
+        "Your logarithm has the base 10: nats belong to the natural one",
     ),
     Mistake(
         lambda b, n: by_odds(-b, n),

@@ -112,7 +112,7 @@ enter(
         "averaged over the codes z too": lambda z, m, v: log_mean(of_each(z, m, v)).mean(),
         "wrong sign": lambda z, m, v: -log_mean(of_each(z, m, v)),
         "No gradient": lambda z, m, v: log_mean(of_each(z.detach(), m.detach(), v.detach())),
-        "with RuntimeError": lambda z, m, v: Normal(m, (v / 2).exp()).log_prob(z.T).sum(1),
+        "Your function stopped": lambda z, m, v: Normal(m, (v / 2).exp()).log_prob(z.T).sum(1),
         "is not right yet": lambda z, m, v: (
             kl_divergence(Normal(m, (v / 2).exp()), Normal(0.0, 1.0)).sum(1).mean() * z.sum(1)
         ),
@@ -180,6 +180,9 @@ enter(
         "image and label together": joint,
         "no probabilities yet": lambda b, n: b.exp() * n,
         "Yours are the logarithms": lambda b, n: (b + n.log()).log_softmax(1),
+        "Yours is log p(x, y)": lambda b, n: b + (n / n.sum()).log(),
+        "Yours are still logarithms": lambda b, n: b + n.log(),
+        "has the base 10": lambda b, n: (b + (n / n.sum()).log10()).softmax(1),
         "comes out as the least likely": lambda b, n: (n.log() - b).softmax(1),
         "The rarer a label is": lambda b, n: (b - n.log()).softmax(1),
         "one image more": lambda b, n: (b + (n + 1).log()).softmax(1),
@@ -191,7 +194,7 @@ enter(
         "each label by itself": lambda b, n: b.sigmoid(),
         "divide the bounds themselves": lambda b, n: b / b.sum(dim=1, keepdim=True),
         "is not right yet": lambda b, n: (b + 2 * n.log()).softmax(1),
-        "with TypeError": lambda b, n: b + math.log(n),
+        "Your function stopped": lambda b, n: b + math.log(n),
     },
     [],
 )  # fmt: skip

@@ -228,3 +228,58 @@ enter(
     },
     [],
 )
+
+
+def marks_all(y, n):
+    made = torch.zeros(len(y), n)
+    made[:, y] = 1
+    return made
+
+
+enter("one_hot", {"a 1 for every label of the batch": marks_all}, [])
+
+
+def sheet(decode, z, codes, labels, rows):
+    images = decode(codes, labels)
+    return images.unflatten(0, (10, len(z)) if rows == "ten" else (len(z), 10))
+
+
+DIGITS = torch.arange(10)
+
+enter(
+    "repaired_sheet",
+    {
+        "cut into the wrong rows": lambda decode, z: sheet(
+            decode, z, z.repeat(10, 1), DIGITS.repeat_interleave(len(z)), "codes"
+        ),
+        "in order, and the sheet is cut into ten rows": lambda decode, z: sheet(
+            decode, z, z.repeat_interleave(10, dim=0), DIGITS.repeat(len(z)), "ten"
+        ),
+        "and it is cut into ten rows": lambda decode, z: sheet(
+            decode, z, z.repeat(10, 1), DIGITS.repeat(len(z)), "ten"
+        ),
+    },
+    [
+        lambda decode, z: sheet(
+            decode, z, z.repeat(10, 1), DIGITS.repeat_interleave(len(z)), "ten"
+        ).transpose(0, 1)
+    ],
+)
+
+
+def seen_above(threshold, scores=lambda logits: logits):
+    def answer(logits, asked):
+        rows = zip(scores(logits), asked, strict=True)
+        return sum(bool(row[y] > threshold) for row, y in rows) / len(asked)
+
+    return answer
+
+
+enter(
+    "obedience",
+    {
+        "above some threshold": seen_above(0.5),
+        "be it small": seen_above(0.5, lambda logits: logits.softmax(1)),
+    },
+    [],
+)

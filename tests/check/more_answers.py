@@ -334,12 +334,20 @@ def artist(x, y, tell=True, code=True, steps=750, seed=0, lr=3e-3):
     return lambda z, y: dec(torch.cat([code * z, label[y]], 1)).sigmoid().unflatten(1, (1, 28, 28))
 
 
+def logits_of(decode):
+    """A decoder that forgets the sigmoid."""
+    return lambda z, y: decode(z, y).logit()
+
+
 enter(
     "label_reaches",
     {
         "hardly changes what is drawn": lambda x, y: artist(x, y, tell=False, steps=300),
         "The code changes nothing": lambda x, y: artist(x, y, code=False),
         "60% are wanted": lambda x, y: artist(x, (y + torch.arange(len(y)) % 2) % 10),
+        "are these logits": lambda x, y: logits_of(artist(x, y)),
+        "does the network train": lambda x, y: artist(x, y, steps=0),
+        "for 200 codes of 4 numbers": lambda x, y: lambda y, z: torch.eye(10)[y] @ z,
         "return decode, a function": lambda x, y: x.mean(),
         "(200, 1, 28, 28) is wanted": lambda x, y: lambda z, c: torch.zeros(len(z), 784),
         "with RuntimeError": lambda x, y: lambda z, c: z.view(3),
