@@ -10,6 +10,8 @@ sys.path.insert(0, str(EXT))
 
 import exercise_pages  # noqa: E402
 
+from course_tools.chapters import stored  # noqa: E402
+from course_tools.chapters.cells import tags  # noqa: E402
 from course_tools.chapters.predictions import answers_of  # noqa: E402
 from course_utils.errors import CourseError  # noqa: E402
 
@@ -46,9 +48,21 @@ def test_a_faulty_question_says_what_is_wrong(lines, says):
         answers_of(lines)
 
 
-def cell(kind, source, *tags, **metadata):
+@pytest.mark.parametrize("path", stored.chapters(), ids=lambda path: path.stem)
+def test_a_chapter_asks_twice_before_it_tells_what_was_measured(path):
+    asked = [cell.source for cell in stored.read(path).nb.cells if "prediction" in tags(cell)]
+    assert len(asked) >= 2
+    for source in asked:
+        first, covers, *answers, last = source.splitlines()
+        assert first.startswith(":::{predict} ") and covers == ":covers:" and last == ":::"
+        told = [answer.feedback for answer in answers_of(answers)]
+        assert len(set(told)) == len(told), "each answer has a feedback of its own"
+        assert "{claim}" in source
+
+
+def cell(kind, source, *labels, **metadata):
     return {"cell_type": kind, "id": source[:8], "source": source,
-            "metadata": {"tags": list(tags), **metadata}}  # fmt: skip
+            "metadata": {"tags": list(labels), **metadata}}  # fmt: skip
 
 
 FACTS = {"name": "kl", "goal": "to sum.", "difficulty": 2, "minutes": 10, "kind": "implement"}
