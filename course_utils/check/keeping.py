@@ -33,7 +33,14 @@ def encode_traced(x, y):
 
 
 def decode_traced(z, y):
-    """Return code and label in place of an image."""
+    """Return code and label in place of an image; TypeError, in words, for something else."""
+    if not isinstance(z, torch.Tensor):
+        raise TypeError(f"decode takes codes (B, Z), not a {type(z).__name__}; encode gives two "
+                        "things, mu and logvar")  # fmt: skip
+    if not isinstance(y, torch.Tensor):
+        raise TypeError(
+            f"decode takes a label for each code, (B,), not a single {type(y).__name__}"
+        )
     return torch.cat([z, y[:, None].to(z)], dim=1)
 
 
@@ -43,6 +50,10 @@ TOLD_NEW = (
 )
 NOISE = (
     "noise is drawn for each label, so that the face changes, too: the mean of the code is wanted"
+)
+NOISE_ONCE = (
+    "noise is drawn for each image, so that a row shows a face near the one that was given: the "
+    "mean of the code is wanted"
 )
 TURNED = "the labels run down the batch: (B, 4, ...) is wanted"
 COUNTS = {1: "One fault is left: {}.", 2: "Two faults are left: {}; and {}.",
@@ -66,7 +77,9 @@ def swap_faults(answer: Answer) -> str | None:
     if not image.eq(x.view(3, 1)).all():
         return "Your rows mix the images: a row has one code, four times."
     found = [TOLD_NEW] if not told.eq(y[:, None]).all() else []
-    found += [NOISE] if (made - made.round()).abs().max() > 1e-4 else []
+    if (made - made.round()).abs().max() > 1e-4:
+        once = torch.allclose(made[..., :2], made[:, :1, :2].expand(-1, 4, -1))
+        found.append(NOISE_ONCE if once else NOISE)
     found += [TURNED] if turned else []
     return COUNTS[len(found)].format(*found) if found else None
 

@@ -47,6 +47,13 @@ PLANE_MISTAKES = (
         "The number of your planes depends on the largest label of the batch: always n_classes",
     ),
     Mistake(
+        lambda x, y, n: torch.cat(
+            [x, planes_alone(x, y, n).amax(0, keepdim=True).expand(len(x), -1, -1, -1)], dim=1
+        ),
+        "Every image of yours has the planes of all labels of the batch: image i has one plane of "
+        "ones, that of label i",
+    ),
+    Mistake(
         lambda x, y, n: torch.cat([x, 1 - planes_alone(x, y, n)], dim=1),
         "In your planes 0 and 1 are exchanged: the class of the image gets the ones",
     ),
@@ -139,6 +146,28 @@ WORTH_MISTAKES = (
         "shares is wanted, 1/2 for that reader",
     ),
     Mistake(
+        lambda s, t: sum(shares_right(t, s)) / 2,
+        "You divide by how often the reader says yes, and no: what counts is how many faces have "
+        "glasses, and how many have none",
+    ),
+    Mistake(
+        lambda s, t: (s == t).double().mean() / 2,
+        "You divide both counts by the number of all faces: each kind has a share of its own",
+    ),
+    Mistake(
+        lambda s, t: (shares_right(s, t)[0] + 1 - shares_right(s, t)[1]) / 2,
+        "Your second share is that of noes read *wrong*",
+    ),
+    Mistake(
+        lambda s, t: (shares_right(s, t)[0] * shares_right(s, t)[1]).sqrt(),
+        "Yours is the geometric mean, 0 for a reader who always says no: the arithmetic one is "
+        "wanted",
+    ),
+    Mistake(
+        lambda s, t: 2 * (s & t).sum() / (s.sum() + t.sum()),
+        "Yours is the F1 score, which does not look at noes that are read right",
+    ),
+    Mistake(
         lambda s, t: torch.stack(shares_right(s, t)),
         "Yours are the two shares: one number is wanted, their mean",
     ),
@@ -207,6 +236,12 @@ def apart_with(a, b, width):
     return own(a) + own(b) - 2 * near(a, b).mean()
 
 
+def without_diagonal(a, b):
+    """Return the mean of the table of a with b, as if codes met themselves on its diagonal."""
+    k = torch.stack([torch.stack([kernel(u, v) for v in b]) for u in a])
+    return (k.sum() - k.diagonal().sum()) / (len(k) * (len(k) - 1))
+
+
 APART_MISTAKES = (
     Mistake(
         lambda a, b: between(a, a) + between(b, b) - 2 * between(a, b),
@@ -229,6 +264,23 @@ APART_MISTAKES = (
     Mistake(
         lambda a, b: apart_with(a, b, float(a.shape[1])),
         "Your kernel lacks a factor 2: the squared distance is divided by 2 Z",
+    ),
+    Mistake(
+        lambda a, b: apart_with(a, b, 2 / a.shape[1]),
+        "Your exponent is multiplied by Z: `/ 2 * Z` divides by 2 and multiplies by Z, so put "
+        "2 Z into brackets",
+    ),
+    Mistake(
+        lambda a, b: among(a) * (1 - 1 / len(a)) + among(b) * (1 - 1 / len(b)) - 2 * between(a, b),
+        "You take the diagonal out and divide by n * n: n codes have n (n - 1) pairs",
+    ),
+    Mistake(
+        lambda a, b: among(a) + among(b) - 2 * without_diagonal(a, b),
+        "You take a diagonal out of the table of a with b too, where no code meets itself",
+    ),
+    Mistake(
+        lambda a, b: apart(a, b) / 2,
+        "Yours is half of it: look at the factors of the three means",
     ),
     Mistake(
         lambda a, b: apart(a, b).clamp_min(0).sqrt(),
@@ -311,6 +363,11 @@ def free_of(a, b):
     return a - (a @ unit(b)) * unit(b)
 
 
+def scaled_step(z, d, t):
+    """Return codes whose product with a direction of any length is t."""
+    return z + (t - z @ d)[:, None] * d / (d @ d)
+
+
 STEER_MISTAKES = (
     Mistake(
         lambda z, a, k, t: z + (t - z @ unit(a))[:, None] * unit(a),
@@ -325,6 +382,25 @@ STEER_MISTAKES = (
         lambda z, a, k, t: z + t * unit(a),
         "Yours adds t along the direction as it is: set to t what a code has there, along the part "
         "that leaves the other direction alone",
+    ),
+    Mistake(
+        lambda z, a, k, t: z + t * a,
+        "Yours adds t times the direction: set to t what a code has there, along the part that "
+        "leaves the other direction alone",
+    ),
+    Mistake(
+        lambda z, a, k, t: z - (z @ unit(free_of(a, k)))[:, None] * unit(free_of(a, k)),
+        "Yours takes out what a code has along the direction, and leaves 0 there: t is wanted",
+    ),
+    Mistake(
+        lambda z, a, k, t: scaled_step(z, free_of(a, k), t),
+        "How far a code reaches is measured by a direction that is not of length 1 in yours: bring "
+        "it to length 1 after the projection",
+    ),
+    Mistake(
+        lambda z, a, k, t: scaled_step(z, free_of(unit(a), k), t),
+        "How far a code reaches is measured by a direction that the projection has shortened: "
+        "bring it to length 1 after that, too",
     ),
     Mistake(
         lambda z, a, k, t: z + (t - z @ free_of(a, k))[:, None] * free_of(a, k),

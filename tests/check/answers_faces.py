@@ -64,7 +64,7 @@ enter(
         "the two shares": lambda s, t: torch.stack(
             [s[t].double().mean(), 1 - s[~t].double().mean()]
         ),
-        "Your number is not right yet": lambda s, t: 2 * (s & t).sum() / (s.sum() + t.sum() + 1e-9),
+        "Your number is not right yet": lambda s, t: s.double().mean(),
     },
     [
         lambda s, t: ((s & t).sum() / t.sum() + (~s & ~t).sum() / (~t).sum()) / 2,

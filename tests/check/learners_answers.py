@@ -283,3 +283,126 @@ enter(
     },
     [],
 )
+
+
+def stacked(x, made):
+    return torch.cat([x, made], dim=1)
+
+
+def planes_of_all(x, y, n):
+    made = torch.zeros(len(x), n, *x.shape[2:])
+    made[:, y] = 1
+    return stacked(x, made)
+
+
+enter(
+    "label_planes",
+    {"planes of all labels of the batch": planes_of_all},
+    [
+        lambda x, y, n: stacked(
+            x,
+            torch.eye(n)[y]
+            .repeat_interleave(x.shape[2] * x.shape[3])
+            .view(len(x), n, *x.shape[2:]),
+        )
+    ],
+)
+
+
+def of_yes_and_no(yes, no):
+    return (yes + no) / 2
+
+
+enter(
+    "balanced_accuracy",
+    {
+        "how often the reader says": lambda s, t: of_yes_and_no(
+            (s & t).sum() / s.sum(), (~s & ~t).sum() / (~s).sum()
+        ),
+        "by the number of all faces": lambda s, t: of_yes_and_no(
+            (s & t).sum() / len(s), (~s & ~t).sum() / len(s)
+        ),
+        "noes read *wrong*": lambda s, t: of_yes_and_no(s[t].float().mean(), s[~t].float().mean()),
+        "the geometric mean": lambda s, t: (
+            (s[t].float().mean() * (1 - s[~t].float().mean())) ** 0.5
+        ),
+        "the F1 score": lambda s, t: 2 * (s & t).sum() / (s.sum() + t.sum()),
+    },
+    [],
+)
+
+
+def nearness(u, v, brackets=True):
+    squares = torch.cdist(u, v) ** 2
+    return (-(squares / (2 * u.shape[1]) if brackets else squares / 2 * u.shape[1])).exp()
+
+
+def off(table, pairs=lambda n: n * (n - 1)):
+    return (table.sum() - table.trace()) / pairs(len(table))
+
+
+enter(
+    "codes_apart",
+    {
+        "2 Z into brackets": lambda a, b: (
+            off(nearness(a, a, False))
+            + off(nearness(b, b, False))
+            - 2 * nearness(a, b, False).mean()
+        ),
+        "divide by n * n": lambda a, b: (
+            off(nearness(a, a), lambda n: n * n)
+            + off(nearness(b, b), lambda n: n * n)
+            - 2 * nearness(a, b).mean()
+        ),
+        "where no code meets itself": lambda a, b: (
+            off(nearness(a, a)) + off(nearness(b, b)) - off(nearness(a, b)) * 2
+        ),
+        "Yours is half of it": lambda a, b: (
+            (off(nearness(a, a)) + off(nearness(b, b))) / 2 - nearness(a, b).mean()
+        ),
+    },
+    [],
+)
+
+
+def noise_once(encode, decode, x, y):
+    mu, logvar = encode(x, y)
+    z = mu + (logvar / 2).exp() * torch.randn_like(mu)
+    return torch.stack([decode(z, torch.full_like(y, k)) for k in range(4)], dim=1)
+
+
+enter(
+    "repaired_swap",
+    {
+        "noise is drawn for each image": noise_once,
+        "not a tuple; encode": lambda encode, decode, x, y: decode(encode(x, y), y),
+        "not a single int": lambda encode, decode, x, y: torch.stack(
+            [decode(encode(x, y)[0], k) for k in range(4)], dim=1
+        ),
+    },
+    [],
+)
+
+
+def free(along, keep, first=lambda v: v):
+    keep = keep / keep.norm()
+    along = first(along)
+    return along - (along @ keep) * keep
+
+
+def toward(z, d, t):
+    return z + (t - z @ d)[:, None] * d / (d @ d)
+
+
+enter(
+    "steered",
+    {
+        "Yours adds t times the direction": lambda z, along, keep, t: z + t * along,
+        "leaves 0 there": lambda z, along, keep, t: toward(z, free(along, keep), 0.0),
+        "not of length 1 in yours": lambda z, along, keep, t: toward(z, free(along, keep), t),
+        "the projection has shortened": lambda z, along, keep, t: toward(
+            z, free(along, keep, lambda v: v / v.norm()), t
+        ),
+    },
+    [],
+)
