@@ -7,6 +7,7 @@ module needs the standard library alone, so that the book can be built without t
 from __future__ import annotations
 
 import datetime
+import functools
 import json
 import math
 import os
@@ -120,13 +121,18 @@ def load(where: Path | None = None) -> dict[str, Claim]:
     return claims
 
 
-def _read(path: Path) -> list[Claim]:
+def _read(path: Path) -> tuple[Claim, ...]:
     """Return the claims of one file."""
     try:
-        entries = tomllib.loads(path.read_text(encoding="utf-8")).get("claim", [])
-        return [_claim(entry, path.stem) for entry in entries]
+        return _parsed(path.read_text(encoding="utf-8"), path.stem)
     except (tomllib.TOMLDecodeError, ValueError) as error:
         raise CourseError(f"{path}: {error}; see CONTRIBUTING.md") from None
+
+
+@functools.lru_cache(maxsize=64)  # a notebook judges twenty times, and each asks for all chapters
+def _parsed(text: str, chapter: str) -> tuple[Claim, ...]:
+    """Return the claims that the text of a file states."""
+    return tuple(_claim(entry, chapter) for entry in tomllib.loads(text).get("claim", []))
 
 
 def _claim(entry: dict, chapter: str) -> Claim:

@@ -100,3 +100,6 @@ def install() -> None:
     for formatter in shell.display_formatter.formatters.values():
         formatter.pop(Figure, None)
     shell.display_formatter.mimebundle_formatter.for_type(Figure, bundle)
+    if "inline" in pyplot.get_backend():
+        # after each cell pyplot would draw every figure once more, for a window that is not there
+        pyplot.uninstall_repl_displayhook()

@@ -22,13 +22,18 @@ def as_tensor(values, name: str) -> torch.Tensor:
         raise CourseError(f"{name} is {tensor.dtype}; real numbers can be measured")
     if tensor.numel() == 0:
         raise CourseError(f"{name} is empty (shape {tuple(tensor.shape)}); nothing can be measured")
-    if not tensor.isfinite().all():
+    if not all_finite(tensor):
         bad = int((~tensor.isfinite()).sum())
         raise CourseError(
             f"{name} holds {bad} of {tensor.numel()} numbers that are NaN or infinite; "
             "look for a diverged model before measuring it"
         )
     return tensor
+
+
+def all_finite(x: torch.Tensor) -> bool:
+    """Tell whether no number is NaN or infinite; one pass, and no tensor as large as x."""
+    return not x.is_floating_point() or bool(torch.stack(x.aminmax()).isfinite().all())
 
 
 def as_images(values, name: str) -> torch.Tensor:
@@ -40,7 +45,7 @@ def as_images(values, name: str) -> torch.Tensor:
         return x.float() / 255
     if not x.is_floating_point():
         raise CourseError(f"{name} is {x.dtype}; images are uint8, or float in [0, 1]")
-    low, high = float(x.min()), float(x.max())
+    low, high = map(float, x.aminmax())
     if low < -TOLERANCE or high > 1 + TOLERANCE:
         raise CourseError(
             f"{name} runs from {low:.3g} to {high:.3g}; float images lie in [0, 1] "
@@ -61,7 +66,8 @@ def as_features(values, name: str) -> torch.Tensor:
     if x.device.type == "mps":  # has no float64
         x = x.cpu()
     x = x.double() / 255 if x.dtype == torch.uint8 else x.double()
-    largest = float(x.abs().max())
+    low, high = map(float, x.aminmax())
+    largest = max(-low, high)
     if largest > LARGEST or 0 < largest < SMALLEST:
         raise CourseError(
             f"the largest number in {name} is {largest:.3g}; its powers cannot be told from "

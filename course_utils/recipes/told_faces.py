@@ -12,7 +12,7 @@ from course_utils.models.face_cvae import ConditionalFaceVAE
 from course_utils.models.factor_net import FactorNet
 from course_utils.recipes.recipe import Recipe, Settings
 
-HAIR, FACES = few(300, hairstyles), few(300, smiles_and_glasses)
+HAIR, FACES = few(96, hairstyles), few(96, smiles_and_glasses)
 GAUSSIAN = {"likelihood": "gaussian"}
 VAE_FULL = Settings(epochs=60, batch_size=64, lr=8e-4, schedule="onecycle", precision="auto",
                     channels_last=True)  # fmt: skip
