@@ -120,6 +120,12 @@ def failed(verb: str, path: Path, error: OSError) -> CourseError:
     return CourseError(f"cannot {verb} {path}: {error.strerror or error}; {ELSEWHERE}")
 
 
+def number_of(error: Exception) -> int:
+    """Return the errno of the system's words in a library's error that lost the number; else 0."""
+    said = str(error)
+    return next((code for code in errno.errorcode if os.strerror(code) in said), 0)
+
+
 ELSEWHERE = "choose another folder (--out DIR, COURSE_RUNS, COURSE_CACHE or COURSE_DATA)"
 CAUSES = (
     (

@@ -149,7 +149,7 @@ def write_lake(path: Path, photographs: dict[str, bytes]) -> None:
         lake.tag("published")
         del lake
     except (deeplake.WriteFailedError, deeplake.StorageInternalError, RuntimeError) as error:
-        raise OSError(folders.system_error(error), " ".join(str(error).split())) from None
+        raise OSError(folders.number_of(error), " ".join(str(error).split())) from None
 
 
 def read_back(path: Path, rows: int) -> str | None:
