@@ -1,6 +1,8 @@
 """A notebook keeps plots as drawings, and images as pixels; the same every time."""
 
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 
 import matplotlib.pyplot as plt
@@ -125,3 +127,28 @@ def test_a_kernel_keeps_figures_so_from_the_first_cell_on():
     kinds = [[set(output.get("data", ())) for output in cell.outputs] for cell in nb.cells]
     svg, png = {"text/plain", "image/svg+xml"}, {"text/plain", "image/png"}
     assert kinds == [[svg], [png], [svg]]
+
+
+IN_A_NOTEBOOK = """
+import matplotlib
+from IPython.core.interactiveshell import InteractiveShell
+
+shell = InteractiveShell.instance()
+matplotlib.use("module://matplotlib_inline.backend_inline")
+from matplotlib import pyplot
+from course_utils import plotting
+
+pyplot.switch_backend(pyplot.get_backend())
+for _ in range(2):
+    print([call.__name__ for call in shell.events.callbacks["post_execute"]])
+    plotting.style()
+    plotting.style()  # a cell may be run again
+"""
+
+
+def test_in_a_notebook_no_figure_is_drawn_for_a_window():
+    """Pyplot would draw each figure after its cell, and throw the drawing away."""
+    command = [sys.executable, "-W", "error", "-c", IN_A_NOTEBOOK]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    before, after = done.stdout.splitlines()
+    assert "_draw_all_if_interactive" in before and "_draw_all_if_interactive" not in after

@@ -12,13 +12,14 @@ from course_utils.models.face_cvae import ConditionalFaceVAE
 from course_utils.models.factor_net import FactorNet
 from course_utils.recipes.recipe import Recipe, Settings
 
-HAIR, FACES = few(96, hairstyles), few(96, smiles_and_glasses)
+HAIR, FACES = few(64, hairstyles), few(64, smiles_and_glasses)
 GAUSSIAN = {"likelihood": "gaussian"}
 VAE_FULL = Settings(epochs=60, batch_size=64, lr=8e-4, schedule="onecycle", precision="auto",
                     channels_last=True)  # fmt: skip
 HAIR_FULL = replace(VAE_FULL, epochs=40)
-QUICK = replace(VAE_FULL, epochs=1, precision="float32")
+QUICK = replace(VAE_FULL, epochs=1, batch_size=32, precision="float32")
 READER_FULL = replace(VAE_FULL, epochs=5, lr=4e-3, optimizer="adamw", weight_decay=0.05)
+READER_QUICK = replace(READER_FULL, epochs=1, batch_size=32, precision="float32")
 SILENT = {"weight": 1000.0, "variance": 0.03}
 READ = {"shift": 3, "weights": (1.4, 4.2)}  # so many times as often, the answer is no
 
@@ -52,10 +53,10 @@ RECIPES = [
            replace(VAE_FULL, epochs=30, lr=1e-3), QUICK, {"weight": 0.0, "variance": 0.02}, FACES),
     Recipe("cface_reader", "reads on faces of LFW whether somebody smiles or wears glasses",
            FactorNet, {"n_outputs": 2}, yes_or_no, READER_FULL,
-           replace(READER_FULL, epochs=1, precision="float32"), READ, FACES),
+           READER_QUICK, READ, FACES),
     Recipe("cface_reader_2", "another one, for a second opinion: 5 x 5 kernels, GELU, 80 features",
            FactorNet, {"n_outputs": 2, "channels": (16, 32, 64, 96), "feature_dim": 80,
                        "kernel_size": 5, "activation": "gelu"},
            yes_or_no, replace(READER_FULL, epochs=4),
-           replace(READER_FULL, epochs=1, precision="float32"), READ, FACES),
+           READER_QUICK, READ, FACES),
 ]  # fmt: skip
