@@ -68,6 +68,6 @@ RECIPES = [
     _recipe("ae_wide_plain", "the network `ae_wide`, trained on whole images",
             LONG, WIDE_QUICK, data=few(1000), model_args=WIDENED),
     _recipe("ae_32", "784-1024-512-32, GELU: to set beside 32 principal components",
-            replace(WIDE, epochs=20), WIDE_QUICK, data=few(1000),
+            replace(WIDE, epochs=20), WIDE_QUICK, seeds=3, data=few(1000),
             model_args={"widths": (1024, 512), "code_dim": 32, "activation": "gelu"}),
 ]  # fmt: skip
