@@ -128,8 +128,8 @@ def test_line_endings_do_not_change_a_lock(clone):
     assert asked == [BOOK]
 
 
-def test_an_interrupted_installation_is_done_again(clone, monkeypatch):
-    _, asked = clone
+def interrupted(lock, monkeypatch):
+    """Begin to install a lock, and stop."""
 
     def stop(*words):
         raise SystemExit(1)
@@ -137,7 +137,12 @@ def test_an_interrupted_installation_is_done_again(clone, monkeypatch):
     with monkeypatch.context() as context:
         context.setattr(environment, "install_lock", stop)
         with pytest.raises(SystemExit):
-            environment.ensure("book")
+            environment.ensure(lock)
+
+
+def test_an_interrupted_installation_is_done_again(clone, monkeypatch):
+    _, asked = clone
+    interrupted("book", monkeypatch)
     environment.ensure("book")
     assert asked == [BOOK]
 
@@ -148,14 +153,7 @@ def test_after_an_interrupted_update_the_old_lock_is_installed_again(clone, monk
     environment.ensure("course")
     old = (folder / COURSE).read_bytes()
     (folder / COURSE).write_bytes(old + b"# changed\n")
-
-    def stop(*words):
-        raise SystemExit(1)
-
-    with monkeypatch.context() as context:
-        context.setattr(environment, "install_lock", stop)
-        with pytest.raises(SystemExit):
-            environment.ensure("course")
+    interrupted("course", monkeypatch)
     (folder / COURSE).write_bytes(old)
     asked.clear()
     environment.ensure("course")

@@ -26,6 +26,7 @@ from course_utils.check.corrupting import add_gaussian_noise, mask_pixels
 from course_utils.check.denoising import repaired_denoising, trained_denoiser
 from course_utils.check.describing import best_components, whiten
 from course_utils.check.exercise import Check
+from course_utils.check.face_codes import codes_apart, steered
 from course_utils.check.faulty_scores import fool_frechet, repaired_precision, repaired_shares
 from course_utils.check.games import plane_gan, repaired_game
 from course_utils.check.judging import nearest_neighbour_test, share_error
@@ -39,7 +40,7 @@ from course_utils.check.probing import repaired_probe, your_feature
 from course_utils.check.reading import label_posterior
 from course_utils.check.scoring import frechet_distance
 from course_utils.check.session import EDITION, Summary, summary
-from course_utils.check.telling import balanced_accuracy, codes_apart, label_planes, steered
+from course_utils.check.telling import balanced_accuracy, label_planes
 from course_utils.check.training import beats_pca, best_epoch, repaired_step
 from course_utils.check.variational import gaussian_kl, iwae_bound, reparameterise
 from course_utils.check.verdict import Verdict

@@ -306,21 +306,23 @@ def contrasted(W, b, c, v, steps, up=torch.bernoulli, down=torch.bernoulli, star
     return (torch.sigmoid(F.linear(v, W, c)).T @ v - again.T @ dream) / v.shape[0]
 
 
+def dreamt(W, b, c, v, steps):
+    """The dream of a chain that draws units and pixels."""
+    for _ in range(steps):
+        h = torch.bernoulli(torch.sigmoid(v @ W.T + c))
+        v = torch.bernoulli(torch.sigmoid(h @ W + b))
+    return v
+
+
 @wrong("contrastive_divergence", "units of the data: ask")
 def asked_once(W, b, c, v, steps):
-    up, dream = torch.sigmoid(v @ W.T + c), v
-    for _ in range(steps):
-        dream = torch.bernoulli(torch.sigmoid(torch.bernoulli(torch.sigmoid(dream @ W.T + c)) @ W
-                                              + b))  # fmt: skip
+    up, dream = torch.sigmoid(v @ W.T + c), dreamt(W, b, c, v, steps)
     return up.T @ (v - dream) / len(v)
 
 
 @wrong("contrastive_divergence", "multiply two differences")
 def difference_of_each(W, b, c, v, steps):
-    up, dream = torch.sigmoid(v @ W.T + c), v
-    for _ in range(steps):
-        dream = torch.bernoulli(torch.sigmoid(torch.bernoulli(torch.sigmoid(dream @ W.T + c)) @ W
-                                              + b))  # fmt: skip
+    up, dream = torch.sigmoid(v @ W.T + c), dreamt(W, b, c, v, steps)
     return (up - torch.sigmoid(dream @ W.T + c)).T @ (v - dream) / len(v)
 
 
