@@ -294,7 +294,7 @@ def _wide(name: str, noise: dict, passes: int, seeds: int) -> Recipe:
     return Recipe(
         f"unet_wide_{name}", f"16, 32, 64 channels, linear output, {passes} passes: {words}",
         LinearUNet, {"widths": (16, 32, 64)}, losses.denoising, replace(WIDE, epochs=passes),
-        CLEAN_QUICK, loss_args=noise, data=few(300), seeds=seeds,  # up to 20 minutes a run
+        CLEAN_QUICK, loss_args=noise, data=few(100), seeds=seeds,  # up to 20 minutes a run
     )  # fmt: skip
 
 
@@ -304,7 +304,7 @@ def _wide_sigmoid(name: str, noise: dict, passes: int) -> Recipe:
     return Recipe(
         f"unet_wide_sigmoid_{name}", f"16, 32, 64 channels, {passes} passes: {words}", UNet,
         {"widths": (16, 32, 64)}, losses.denoising, replace(WIDE, epochs=passes), CLEAN_QUICK,
-        loss_args=noise, data=few(300),
+        loss_args=noise, data=few(100),
     )  # fmt: skip
 
 
